@@ -1,0 +1,40 @@
+# Needs only Python 3.11 or newer, pip and make: each target sets up what it needs in .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+PYTEST ?= $(BIN)/python -m pytest -n auto -q
+
+.PHONY: demo phone test lint bench clean
+.DEFAULT_GOAL := demo
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev
+	@touch $@
+
+demo: $(VENV)/.installed  ## the main job, end to end, with no set-up
+	@$(BIN)/stepup-phone demo
+
+phone: $(VENV)/.installed  ## a server and the phone, together
+	@$(BIN)/stepup-phone --with-server
+
+test: $(VENV)/.dev  ## the whole test suite
+	$(PYTEST)
+
+lint: $(VENV)/.dev  ## linters, types, import walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## speed, as ratios in one run, into benchmarks/results/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,1 @@
+"""The phone: a simulated mobile device with hardware-bound-style keys. It never imports the server."""

@@ -1,0 +1,68 @@
+"""Clocks: callables that return an aware UTC instant.
+
+An instant is passed inward; a clock is read only at the edge. The system's clock is looked up when called, so that freezegun works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, in UTC, as the machine (or freezegun) has it."""
+    return datetime.now(UTC)
+
+
+class SteeredClock:
+    """A clock that stands still or runs with an offset, as told: for tests and for `--clock`."""
+
+    def __init__(self, start: datetime | None = None, *, source: Clock = system_clock) -> None:
+        self._source = source
+        self._frozen = start
+        self._offset = timedelta()
+
+    def __call__(self) -> datetime:
+        return self._frozen if self._frozen is not None else self._source() + self._offset
+
+    @property
+    def frozen(self) -> bool:
+        return self._frozen is not None
+
+    def set(self, instant: datetime) -> None:
+        """Stand still at `instant`."""
+        self._frozen = instant
+
+    def advance(self, seconds: float) -> None:
+        """Go forward, standing or running as before."""
+        if self._frozen is not None:
+            self._frozen += timedelta(seconds=seconds)
+        else:
+            self._offset += timedelta(seconds=seconds)
+
+    def release(self) -> None:
+        """Run again with the source's time."""
+        self._frozen, self._offset = None, timedelta()
+
+
+def skewed(clock: Clock, skew: timedelta) -> Clock:
+    """The same clock, wrong by `skew`: a phone's clock need not agree with its server's."""
+    return lambda: clock() + skew
+
+
+def rfc3339(instant: datetime) -> str:
+    """UTC with microseconds and `Z`: fixed width, so that text order is time order."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_instant(text: str, field: str = "instant") -> datetime:
+    """The instant of an ISO 8601 text; without an offset it is taken as UTC."""
+    from device_keys.encoding import FormatError
+
+    try:
+        instant = datetime.fromisoformat(text)
+    except (ValueError, TypeError) as error:
+        raise FormatError(field, "an ISO 8601 instant, such as 2026-01-31T12:00:00Z") from error
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -1,0 +1,157 @@
+"""Strict encodings: what is not exactly well-formed is a `FormatError`, never a best guess.
+
+Bytes that are signed are kept as received; nothing here re-serialises them.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any, Final
+
+MAX_JSON_DEPTH: Final = 32
+
+
+class FormatError(ValueError):
+    """Input that cannot be read: `field` says where, `expected` what should have stood there."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{field}: expected {expected}")
+        self.field = field
+        self.expected = expected
+
+
+def b64url_encode(data: bytes) -> str:
+    """Base64url without padding (RFC 4648 section 5)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def b64url_decode(text: object, field: str = "value") -> bytes:
+    """The bytes of base64url text without padding; foreign characters and stray trailing bits are refused."""
+    if not isinstance(text, str):
+        raise FormatError(field, "base64url text")
+    try:
+        data = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError as error:
+        raise FormatError(field, "base64url text without padding") from error
+    if b64url_encode(data) != text:
+        raise FormatError(field, "base64url text without padding")
+    return data
+
+
+def parse_json(raw: bytes | str, field: str = "body") -> Any:
+    """The value of a JSON text; duplicate members, NaN, deep nesting and bytes that are not UTF-8 are refused."""
+    try:
+        text = raw if isinstance(raw, str) else raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+    except FormatError as error:
+        raise FormatError(field, error.expected) from error
+    except RecursionError as error:
+        raise FormatError(field, f"JSON nested at most {MAX_JSON_DEPTH} deep") from error
+    except ValueError as error:
+        raise FormatError(field, "a JSON text in UTF-8") from error
+    _check_depth(value, field, MAX_JSON_DEPTH)
+    return value
+
+
+def parse_json_object(raw: bytes | str, field: str = "body") -> dict[str, Any]:
+    """As `parse_json`, for a text that must be an object."""
+    value = parse_json(raw, field)
+    if not isinstance(value, dict):
+        raise FormatError(field, "a JSON object")
+    return value
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise FormatError("body", "a JSON object without duplicate members")
+    return members
+
+
+def _no_constant(name: str) -> float:
+    raise FormatError("body", f"JSON without {name}")
+
+
+def _check_depth(value: Any, field: str, left: int) -> None:
+    if left == 0:
+        raise FormatError(field, f"JSON nested at most {MAX_JSON_DEPTH} deep")
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for child in children:
+        if isinstance(child, dict | list):
+            _check_depth(child, field, left - 1)
+
+
+def canonical_json(value: Any, field: str = "value") -> bytes:
+    """RFC 8785 form; numbers that it cannot carry (integers of 2^53 and more, infinities) are a `FormatError`."""
+    import rfc8785
+
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        raise FormatError(field, "JSON that RFC 8785 can carry") from error
+
+
+def cbor_encode(value: Any) -> bytes:
+    """CTAP2 canonical CBOR."""
+    from fido2 import cbor
+
+    return cbor.encode(value)
+
+
+def cbor_decode_prefix(data: bytes, field: str = "CBOR") -> tuple[Any, bytes]:
+    """The first CTAP2 canonical CBOR item of `data`, and the bytes after it."""
+    from fido2 import cbor
+
+    try:
+        value, rest = cbor.decode_from(data)
+        canonical = cbor.encode(value) == data[: len(data) - len(rest)]
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError, OverflowError, MemoryError) as error:
+        raise FormatError(field, "canonical CBOR") from error
+    except Exception as error:  # the decoder reports a short read as struct.error
+        raise FormatError(field, "complete CBOR") from error
+    if not canonical:
+        raise FormatError(field, "CTAP2 canonical CBOR (shortest forms, sorted unique keys)")
+    return value, rest
+
+
+def cbor_decode(data: bytes, field: str = "CBOR") -> Any:
+    """The one canonical CBOR item that fills `data`."""
+    value, rest = cbor_decode_prefix(data, field)
+    if rest:
+        raise FormatError(field, "one CBOR item and nothing after it")
+    return value
+
+
+def member(record: Any, name: str, kind: type | tuple[type, ...], field: str = "", *, required: bool = True) -> Any:
+    """`record[name]` if it has the type asked for; `None` where it is absent and not required."""
+    where = f"{field}.{name}" if field else name
+    if not isinstance(record, dict):
+        raise FormatError(field or "value", "an object")
+    value = record.get(name)
+    if value is None:
+        if required:
+            raise FormatError(where, _kind_name(kind))
+        return None
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise FormatError(where, _kind_name(kind))
+    return value
+
+
+_KIND_NAMES: Final[dict[type, str]] = {
+    str: "text",
+    int: "an integer",
+    dict: "an object",
+    list: "an array",
+    bool: "true or false",
+    bytes: "a byte string",
+}
+
+
+def _kind_name(kind: type | tuple[type, ...]) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return " or ".join(_KIND_NAMES.get(k, k.__name__) for k in kinds)
+
+
+Decoder = Callable[[bytes], Any]

@@ -1,0 +1,126 @@
+"""What a verdict rests on: the raw facts of one attempt, complete and serialisable, so that it can be judged again years later.
+
+Facts only: no secret, no token, no contact data. What the server itself observed (a passcode was right, a code had expired) stands here
+as a logged observation. `now` is the one instant of the attempt.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+
+class Facts(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """Base of all evidence records: frozen, camelCase on the wire, unknown members refused."""
+
+
+class TransactionFacts(Facts, frozen=True):
+    """The challenge that is answered, as stored before this attempt. `state`: ISSUED, VERIFIED, CONSUMED or VOID."""
+
+    id: str
+    dialect: str
+    kind: Literal["payment", "account-access"]
+    user: str
+    session: str
+    state: str
+    payload: Any
+    created_at: datetime
+    expires_at: datetime
+    trigger: Literal["a", "b", "c"] = "b"
+    methods: tuple[str, ...] = ()
+
+
+class CallerFacts(Facts, frozen=True):
+    """Who calls, by the bearer token, and whether this user is blocked at `now`."""
+
+    user: str
+    session: str
+    failures: int = 0
+    blocked: Literal["", "temporarily", "permanently"] = ""
+
+
+class SecretFacts(Facts, frozen=True):
+    """A secret or code that the server itself checked; the value is not kept.
+
+    `result`: right, wrong, expired, used, superseded or none-issued. `channel` is how a code was delivered.
+    `username` and `refresh_token`: whether they were the session's (None: the method does not use them).
+    """
+
+    kind: str
+    result: Literal["right", "wrong", "expired", "used", "superseded", "none-issued", ""] = ""
+    channel: str | None = None
+    username_matches: bool | None = None
+    refresh_token_matches: bool | None = None
+
+
+class NonceFacts(Facts, frozen=True):
+    """The stored nonce that the signed `device.nonce` names."""
+
+    value: str
+    transaction_id: str
+    issued_at: datetime
+    expires_at: datetime
+    consumed_at: datetime | None = None
+
+
+class PriorElement(Facts, frozen=True):
+    """An element that this session showed before (the password of its login), which may be reused with a second one."""
+
+    category: Literal["knowledge", "possession", "inherence"]
+    method: str
+    at: datetime
+
+
+class CredentialFacts(Facts, frozen=True):
+    """An enrolled key: the registration as received, and what the server keeps beside it."""
+
+    credential_id: str
+    device_id: str
+    dialect: str
+    user: str
+    factor: Literal["possession", "biometric"]
+    registration: dict[str, Any]
+    challenge: str
+    enrolled_at: datetime
+    sign_count: int
+    app_attest: dict[str, Any] | None = None
+    app_attest_covers: tuple[str, ...] = ()
+    app_attest_count: int = 0
+    backup_eligible: bool = False
+    state: Literal["active", "replaced", "revoked", "suspended"] = "active"
+    state_since: datetime | None = None
+
+
+class Evidence(Facts, frozen=True):
+    """One attempt. `assertion` is the JSON text as received (from the header or as delivered), None where none came.
+
+    `assertion_unreadable` holds a received header that was no base64url JSON; `declined`: the phone's user said no.
+    """
+
+    now: datetime
+    attempt: int
+    method: str
+    transaction: TransactionFacts
+    caller: CallerFacts
+    secret: SecretFacts | None = None
+    prior: tuple[PriorElement, ...] = ()
+    declined: bool = False
+    evidence_source: Literal["header", "delivered", ""] = ""
+    assertion: str | None = None
+    assertion_unreadable: str | None = None
+    credential: CredentialFacts | None = None
+    nonce: NonceFacts | None = None
+    device_required: bool = True
+    transport: Literal["tls", "http-loopback", "http"] = "http-loopback"
+
+
+def encode(facts: Any) -> bytes:
+    """Compact JSON of evidence."""
+    return msgspec.json.encode(facts)
+
+
+def decode_evidence(data: bytes) -> Evidence:
+    """Evidence from JSON; `msgspec.ValidationError` for anything else."""
+    return msgspec.json.decode(data, type=Evidence)
