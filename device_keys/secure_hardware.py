@@ -62,15 +62,15 @@ class HardwareError(Exception):
     """The secure hardware refused."""
 
 
-class KeyUnknown(HardwareError):
+class KeyUnknown(HardwareError):  # noqa: N818 — the name that phones use
     """No such key here."""
 
 
-class KeyInvalidated(HardwareError):
+class KeyInvalidated(HardwareError):  # noqa: N818 — the name that phones use
     """The key is dead for good (Android: KeyPermanentlyInvalidatedException); the device must be enrolled again."""
 
 
-class UserNotAuthenticated(HardwareError):
+class UserNotAuthenticated(HardwareError):  # noqa: N818 — the name that phones use
     """A gated key was used without a token that releases it (Android: UserNotAuthenticatedException)."""
 
 
