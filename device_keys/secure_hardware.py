@@ -62,15 +62,15 @@ class HardwareError(Exception):
     """The secure hardware refused."""
 
 
-class KeyUnknown(HardwareError):  # noqa: N818 — the name that phones use
+class KeyUnknown(HardwareError):
     """No such key here."""
 
 
-class KeyInvalidated(HardwareError):  # noqa: N818 — the name that phones use
+class KeyInvalidated(HardwareError):
     """The key is dead for good (Android: KeyPermanentlyInvalidatedException); the device must be enrolled again."""
 
 
-class UserNotAuthenticated(HardwareError):  # noqa: N818 — the name that phones use
+class UserNotAuthenticated(HardwareError):
     """A gated key was used without a token that releases it (Android: UserNotAuthenticatedException)."""
 
 
@@ -341,25 +341,17 @@ class SecureHardware:
 
 # --- private keys -------------------------------------------------------------------------------------------------------
 
-_CURVES: Final[dict[int, tuple[ec.EllipticCurve, int, hashes.HashAlgorithm]]] = {
-    ES256: (ec.SECP256R1(), 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551, hashes.SHA256()),
-    ES384: (
-        ec.SECP384R1(),
-        0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
-        hashes.SHA384(),
-    ),
-    ES512: (
-        ec.SECP521R1(),
-        (1 << 521) - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7,
-        hashes.SHA512(),
-    ),
+_CURVES: Final[dict[int, tuple[ec.EllipticCurve, hashes.HashAlgorithm]]] = {
+    ES256: (ec.SECP256R1(), hashes.SHA256()),
+    ES384: (ec.SECP384R1(), hashes.SHA384()),
+    ES512: (ec.SECP521R1(), hashes.SHA512()),
 }
 
 
 def derive_ec_private_key(material: bytes, algorithm: int = ES256) -> ec.EllipticCurvePrivateKey:
     """The EC key of uniformly random `material` (FIPS 186-5 appendix A.2.1: extra random bits; at least 8 bytes more than the order)."""
-    curve, order, _ = _CURVES[algorithm]
-    return ec.derive_private_key(int.from_bytes(material, "big") % (order - 1) + 1, curve)
+    curve = _CURVES[algorithm][0]
+    return ec.derive_private_key(int.from_bytes(material, "big") % (curve.group_order - 1) + 1, curve)
 
 
 def _new_private(algorithm: int, entropy: Entropy) -> bytes:
@@ -392,7 +384,7 @@ def _new_rsa(seed: bytes) -> bytes:
 
 def _open_private(private: bytes, algorithm: int) -> tuple[Signer, PublicKey]:
     if algorithm in _CURVES:
-        curve, _, digest = _CURVES[algorithm]
+        curve, digest = _CURVES[algorithm]
         scheme = ec.ECDSA(digest, deterministic_signing=True)
         key = ec.derive_private_key(int.from_bytes(private, "big"), curve)
         return lambda data: key.sign(data, scheme), public_key(key.public_key(), algorithm)
