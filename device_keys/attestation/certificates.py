@@ -1,0 +1,52 @@
+"""What every certificate-bearing format needs: `x5c`, extensions and keys of certificates, with `FormatError` for whatever is unreadable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from device_keys.encoding import FormatError
+from device_keys.keys import PublicKey, public_key
+
+
+def parse_x5c(value: Any, where: str = "attStmt.x5c") -> tuple[bytes, ...]:
+    """A non-empty array of byte strings, leaf first."""
+    if not isinstance(value, list) or not value or not all(isinstance(item, bytes) for item in value):
+        raise FormatError(where, "a non-empty array of DER certificates")
+    return tuple(value)
+
+
+def load_certificate(der: bytes, where: str = "certificate") -> x509.Certificate:
+    """The certificate whose DER this is."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise FormatError(where, "an X.509 certificate in DER") from error
+
+
+def load_chain(x5c: tuple[bytes, ...], where: str = "attStmt.x5c") -> tuple[x509.Certificate, ...]:
+    """The certificates of `x5c`, leaf first."""
+    return tuple(load_certificate(der, f"{where}[{index}]") for index, der in enumerate(x5c))
+
+
+def extension_value(certificate: x509.Certificate, oid: str) -> bytes | None:
+    """The content (DER) of a private extension, or None where the certificate has none."""
+    try:
+        extension = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid))
+        return extension.value.public_bytes()
+    except x509.ExtensionNotFound:
+        return None
+    except (ValueError, NotImplementedError, x509.DuplicateExtension) as error:
+        raise FormatError("certificate.extensions", "readable extensions, each once") from error
+
+
+def certificate_key(certificate: x509.Certificate, algorithm: int | None = None) -> PublicKey:
+    """The certificate's public key, for `algorithm` (default: the usual one of its type)."""
+    try:
+        return public_key(certificate.public_key(), algorithm)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError("certificate.publicKey", "a supported key") from error
