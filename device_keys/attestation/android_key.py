@@ -146,7 +146,7 @@ TAGS: Final[dict[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class KeyDescription:
-    """The extension's content. What is in `hardware_enforced` is the secure hardware's word, what is in `software_enforced` the system's."""
+    """The extension's content. `hardware_enforced` is the secure hardware's word, `software_enforced` only the system's."""
 
     attestation_version: int
     attestation_security_level: SecurityLevel
@@ -198,7 +198,7 @@ class _ApplicationId:
 
 _WIRE_TYPES: Final[dict[str, Any]] = {
     **dict.fromkeys(TAGS, int | None),
-    **{name: asn1.SetOf[int] | None for name in ("purpose", "block_mode", "digest", "padding", "rsa_oaep_mgf_digest")},
+    **dict.fromkeys(("purpose", "block_mode", "digest", "padding", "rsa_oaep_mgf_digest"), asn1.SetOf[int] | None),
     **{name: asn1.Null | None for name, field in AuthorizationList.__annotations__.items() if field == "bool"},
     **{name: bytes | None for name in TAGS if name.startswith("attestation_")},
     "module_hash": bytes | None,

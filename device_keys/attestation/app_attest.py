@@ -99,7 +99,7 @@ def build_auth_data(
     credential_id: bytes | None = None,
     extensions: dict[str, Any] | None = None,
 ) -> bytes:
-    """Apple's authenticator data: with an attested key for an attestation, without for an assertion; the map without ED, as iPhones send it."""
+    """Apple's authenticator data: an attestation's carries the key, an assertion's does not; the map comes without ED, as from iPhones."""
     data = rp_id_hash + bytes([Flags.AT]) + sign_count.to_bytes(4, "big")
     if aaguid is not None and public_key is not None:
         name = key_id(public_key) if credential_id is None else credential_id

@@ -1,4 +1,4 @@
-"""What every certificate-bearing format needs: `x5c`, extensions and keys of certificates, with `FormatError` for whatever is unreadable."""
+"""What every format with certificates needs: `x5c`, extensions and keys; whatever is unreadable is a `FormatError`."""
 
 from __future__ import annotations
 
