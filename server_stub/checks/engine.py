@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from server_stub.verdict import Finding, Outcome
 
-if TYPE_CHECKING:
-    from server_stub.checks.case import Case
+C = TypeVar("C")
 
 
 class Failure(NamedTuple):
@@ -26,39 +25,65 @@ class NotApplicable(NamedTuple):
 
 
 Result = Failure | NotApplicable | None
-CheckFunction = Callable[["Case"], Result]
 
 
-class Check:
+class Check(Generic[C]):
     """One named check: id, citation, the checks it needs, and a pure function over a case (None means: passed)."""
 
-    __slots__ = ("citation", "function", "id", "needs", "not_run", "passed")
+    __slots__ = ("_not_applicable", "citation", "function", "id", "needs", "not_run", "passed")
 
-    def __init__(self, id_: str, citation: str, function: CheckFunction, needs: Iterable[str] = ()) -> None:
+    def __init__(self, id_: str, citation: str, function: Callable[[C], Result], needs: Iterable[str] = ()) -> None:
         self.id = id_
         self.citation = citation
         self.function = function
         self.needs = frozenset(needs)
         self.passed = Finding(id_, Outcome.PASS, "ok", citation)
         self.not_run = Finding(id_, Outcome.NOT_RUN, "a check that this one needs did not pass", citation)
+        self._not_applicable: dict[str, Finding] = {}
 
-    def judge(self, case: Case) -> Finding:
-        """This check's finding, its needs being met."""
-        result = self.function(case)
+    def __repr__(self) -> str:
+        return f"Check({self.id!r})"
+
+    def finding(self, result: Result) -> Finding:
+        """The finding that a result stands for. All but failures are shared values: reasons are few and fixed."""
         if result is None:
             return self.passed
         if isinstance(result, Failure):
             return Finding(self.id, Outcome.FAIL, result.reason, self.citation, result.expected, result.actual)
-        return Finding(self.id, Outcome.NOT_APPLICABLE, result.reason, self.citation)
+        known = self._not_applicable.get(result.reason)
+        if known is None:
+            known = Finding(self.id, Outcome.NOT_APPLICABLE, result.reason, self.citation)
+            self._not_applicable[result.reason] = known
+        return known
+
+    def judge(self, case: C) -> Finding:
+        """This check's finding, its needs being met."""
+        return self.finding(self.function(case))
+
+    def describe(self) -> dict[str, Any]:
+        """The row of `GET /_stub/checks`."""
+        return {"id": self.id, "citation": self.citation, "needs": sorted(self.needs)}
 
 
-def run(checks: Iterable[Check], case: Case) -> tuple[Finding, ...]:
-    """Every check's finding, in order. A need is met by `pass` or `not_applicable`."""
-    unmet: set[str] = set()
-    findings: list[Finding] = []
+def run_into(checks: Iterable[Check[C]], case: C, findings: list[Finding], unmet: set[str]) -> None:
+    """Append every check's finding, in order; add to `unmet` those that failed or were not run. A need is met by `pass` or `not_applicable`."""
     for check in checks:
-        finding = check.not_run if not unmet.isdisjoint(check.needs) else check.judge(case)
-        if finding.outcome is Outcome.FAIL or finding.outcome is Outcome.NOT_RUN:
+        if unmet and not unmet.isdisjoint(check.needs):
+            unmet.add(check.id)
+            findings.append(check.not_run)
+            continue
+        result = check.function(case)
+        if result is None:
+            findings.append(check.passed)
+            continue
+        finding = check.finding(result)
+        if finding.outcome is Outcome.FAIL:
             unmet.add(check.id)
         findings.append(finding)
+
+
+def run(checks: Iterable[Check[C]], case: C) -> tuple[Finding, ...]:
+    """Every check's finding, in order."""
+    findings: list[Finding] = []
+    run_into(checks, case, findings, set())
     return tuple(findings)

@@ -1,0 +1,186 @@
+"""One connection to SQLite or PostgreSQL, and transactions over the named statements of `sql/queries.sql`.
+
+Invariant: write transactions are serialised across all processes (SQLite: `BEGIN IMMEDIATE`; PostgreSQL: an advisory lock), so that
+check-and-change inside one is atomic without further thought. They are short: nothing is awaited and no password is hashed inside.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+SQL_FOLDER: Final = Path(__file__).parent / "sql"
+MEMORY: Final = "memory"
+# Any constant serves: it names the one lock that PostgreSQL's writers share.
+ADVISORY_LOCK: Final = 0x57E9_0001
+BUSY_SECONDS: Final = 5.0
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, is full, read-only or stayed busy; nothing was changed."""
+
+
+Row = Sequence[Any]
+
+
+class Statements(Protocol):
+    """What a transaction offers: the named statements."""
+
+    def one(self, name: str, **values: Any) -> Row | None:
+        """The first row, or None."""
+        ...
+
+    def all(self, name: str, **values: Any) -> list[Row]:
+        """All rows."""
+        ...
+
+    def run(self, name: str, **values: Any) -> int:
+        """Execute; the number of rows changed."""
+        ...
+
+    def run_many(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
+        """Execute for each mapping."""
+        ...
+
+
+class Database(Protocol):
+    """A place for the server's state."""
+
+    url: str
+
+    def transaction(self) -> Any:
+        """A context manager yielding `Statements`: commits at its end, rolls back on an exception."""
+        ...
+
+    def read(self) -> Any:
+        """The same for reading only."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@cache
+def load_queries() -> Mapping[str, str]:
+    """The statements of `queries.sql`, by name."""
+    text = (SQL_FOLDER / "queries.sql").read_text(encoding="utf-8")
+    blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return {name: body.strip().rstrip(";") for name, body in zip(blocks[::2], blocks[1::2], strict=True)}
+
+
+def migrations() -> list[tuple[int, str]]:
+    """The schema's steps in order: (version, script)."""
+    return [
+        (int(path.name[:4]), path.read_text(encoding="utf-8"))
+        for path in sorted((SQL_FOLDER / "migrations").glob("*.sql"))
+    ]
+
+
+def open_database(url: str) -> Database:
+    """Open (and migrate) the database at `url`: `memory`, a file path, `sqlite:///path` or `postgresql://…`."""
+    if url.startswith(("postgresql://", "postgres://")):
+        from server_stub.postgresql import PostgreSQL
+
+        return PostgreSQL(url)
+    return SQLite(url)
+
+
+class SQLite:
+    """A SQLite file (WAL) or, for `memory`, one in memory."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = threading.RLock()
+        path = ":memory:" if url == MEMORY else url.removeprefix("sqlite:///")
+        try:
+            if path != ":memory:":
+                _prepare_file(Path(path))
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise DatabaseUnavailable(f"database {path}: {error}") from error
+
+    def _migrate(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        (current,) = self._connection.execute("PRAGMA user_version").fetchone()
+        for version, script in migrations():
+            if version > current:
+                for statement in script.split(";\n"):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {version}")
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Statements]:
+        with self._lock:
+            self._begin("BEGIN IMMEDIATE")
+            try:
+                yield _SQLiteStatements(self._connection)
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise DatabaseUnavailable(str(error)) from error
+            except BaseException:
+                self._roll_back()
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[Statements]:
+        with self._lock:
+            self._begin("BEGIN")
+            try:
+                yield _SQLiteStatements(self._connection)
+            except sqlite3.Error as error:
+                raise DatabaseUnavailable(str(error)) from error
+            finally:
+                self._roll_back()
+
+    def _begin(self, statement: str) -> None:
+        try:
+            self._connection.execute(statement)
+        except sqlite3.Error as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+def _prepare_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+
+
+class _SQLiteStatements:
+    __slots__ = ("_connection", "_queries")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._queries = load_queries()
+
+    def one(self, name: str, **values: Any) -> Row | None:
+        row: Row | None = self._connection.execute(self._queries[name], values).fetchone()
+        return row
+
+    def all(self, name: str, **values: Any) -> list[Row]:
+        return self._connection.execute(self._queries[name], values).fetchall()
+
+    def run(self, name: str, **values: Any) -> int:
+        return self._connection.execute(self._queries[name], values).rowcount
+
+    def run_many(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
+        self._connection.executemany(self._queries[name], values)

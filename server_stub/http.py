@@ -1,0 +1,90 @@
+"""What a route sees and answers: `Call`, `Reply`, `Endpoint`, `Dialect`. No web framework here; `app.py` joins them to one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from device_keys.encoding import FormatError, parse_json_object
+
+if TYPE_CHECKING:
+    from server_stub.server import Server
+
+MAX_BODY: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as a route sees it. Header names are lower case; `transport` is tls, http-loopback or http."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    transport: str = "http-loopback"
+    request_id: str = ""
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; `FormatError` for anything else."""
+        return parse_json_object(self.body)
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of `Authorization: Bearer …`."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: `body` is JSON (None: empty), or bytes or text with its own content type in `headers`."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refusal(Exception):
+    """Raised anywhere inside a route: the answer in the dialect's own shape. What was changed is rolled back when it leaves a unit of work."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"{reply.status}")
+        self.reply = reply
+
+
+Handler = Callable[["Server", Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route. `operation` is its OpenAPI operation object (parameters, requestBody, responses …)."""
+
+    method: str
+    path: str
+    handler: Handler
+    operation: Mapping[str, Any] = field(default_factory=dict)
+
+
+ErrorReply = Callable[[Call], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A family of routes with its own error shapes. `ignore_case`: paths and query names match in any letter case."""
+
+    name: str
+    prefix: str
+    endpoints: tuple[Endpoint, ...]
+    not_found: ErrorReply
+    method_not_allowed: ErrorReply
+    too_large: ErrorReply
+    unavailable: ErrorReply
+    broken: ErrorReply
+    bad_format: Callable[[Call, FormatError], Reply]
+    decorate: Callable[[Call, Reply], Reply] | None = None
+    ignore_case: bool = False
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,55 @@
+"""Secrets that users know, kept as Argon2id hashes; hashing runs off the event loop and outside database transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from device_keys.entropy import Entropy
+
+
+@dataclass(frozen=True, slots=True)
+class HashCost:
+    """Argon2id cost. The default is OWASP's second recommendation: 2 passes over 19 MiB."""
+
+    passes: int = 2
+    memory: int = 19 * 1024 * 1024
+
+
+DEFAULT_COST: Final = HashCost()
+# Hash of a random text that nobody knows: unknown users cost as much time as known ones.
+UNKNOWN: Final = "$argon2id$v=19$m=19456,t=2,p=1$mwoBL49fHcnQslt2/nRvpg$mKKC8dhNEpk10SxX5SsXY7VoGrMMHWw30tees2hKctY"
+
+
+def hash_secret(secret: str, entropy: Entropy, cost: HashCost = DEFAULT_COST) -> str:
+    """The PHC string of a secret; the salt comes from `entropy`."""
+    from nacl.pwhash import argon2id
+
+    salt = entropy.bytes("password salt", 16)
+    size = 32
+    key = argon2id.kdf(size, secret.encode(), salt, opslimit=cost.passes, memlimit=cost.memory)
+    return f"$argon2id$v=19$m={cost.memory // 1024},t={cost.passes},p=1${_b64(salt)}${_b64(key)}"
+
+
+def _b64(data: bytes) -> str:
+    from base64 import b64encode
+
+    return b64encode(data).rstrip(b"=").decode()
+
+
+def secret_matches(phc: str | None, secret: str) -> bool:
+    """Whether the secret has this hash; None stands for an unknown user and costs the same time."""
+    from nacl.exceptions import InvalidkeyError
+    from nacl.pwhash import argon2id
+
+    try:
+        return argon2id.verify((phc or UNKNOWN).encode(), secret.encode("utf-8", "surrogatepass")) and phc is not None
+    except InvalidkeyError:
+        return False
+
+
+async def secret_matches_off_loop(phc: str | None, secret: str) -> bool:
+    """As `secret_matches`, in a worker thread, so that tens of milliseconds of Argon2id hold up no other call."""
+    import anyio.to_thread
+
+    return await anyio.to_thread.run_sync(secret_matches, phc, secret)

@@ -1,0 +1,110 @@
+"""The same statements on PostgreSQL, through psycopg; a lost connection is opened again at the next transaction."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import psycopg
+
+from server_stub.database import (
+    ADVISORY_LOCK,
+    BUSY_SECONDS,
+    DatabaseUnavailable,
+    Row,
+    Statements,
+    load_queries,
+    migrations,
+)
+
+
+@cache
+def _queries() -> Mapping[str, str]:
+    """The named statements with psycopg's placeholders."""
+    return {name: re.sub(r"(?<!:):(\w+)", r"%(\1)s", text.replace("%", "%%")) for name, text in load_queries().items()}
+
+
+class PostgreSQL:
+    """A PostgreSQL database, shared by any number of server processes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = threading.RLock()
+        self._connection: psycopg.Connection[Any] | None = None
+        with self.transaction():
+            pass
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c idle_in_transaction_session_timeout=30000"
+            connection = psycopg.connect(self.url, autocommit=True, options=options, connect_timeout=5)
+            _migrate(connection)
+            self._connection = connection
+        return self._connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Statements]:
+        with self._transaction(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})") as statements:
+            yield statements
+
+    @contextmanager
+    def read(self) -> Iterator[Statements]:
+        with self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY") as statements:
+            yield statements
+
+    @contextmanager
+    def _transaction(self, opening: str) -> Iterator[Statements]:
+        with self._lock:
+            try:
+                connection = self._connect()
+                with connection.transaction():
+                    connection.execute(opening)
+                    yield _Statements(connection)
+            except psycopg.Error as error:
+                self._drop()
+                raise DatabaseUnavailable(str(error)) from error
+
+    def _drop(self) -> None:
+        if self._connection is not None and self._connection.broken:
+            self._connection.close()
+            self._connection = None
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+
+
+def _migrate(connection: psycopg.Connection[Any]) -> None:
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        row = connection.execute("SELECT MAX(version) FROM schema_version").fetchone()
+        current = (row and row[0]) or 0
+        for version, script in migrations():
+            if version > current:
+                connection.execute(script)  # type: ignore[call-overload]  # a script of our own, not a literal
+                connection.execute("INSERT INTO schema_version (version) VALUES (%s)", [version])
+
+
+class _Statements:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._texts = _queries()
+
+    def one(self, name: str, **values: Any) -> Row | None:
+        return self._connection.execute(self._texts[name], values).fetchone()  # type: ignore[call-overload,no-any-return]
+
+    def all(self, name: str, **values: Any) -> list[Row]:
+        return self._connection.execute(self._texts[name], values).fetchall()  # type: ignore[call-overload,no-any-return]
+
+    def run(self, name: str, **values: Any) -> int:
+        return self._connection.execute(self._texts[name], values).rowcount  # type: ignore[call-overload,no-any-return]
+
+    def run_many(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(self._texts[name], values)  # type: ignore[arg-type]

@@ -1,0 +1,335 @@
+"""The relying party's core: step-ups opened, evidence delivered, attempts judged; each inside one unit of work.
+
+An attempt reads its facts, judges all of them, then changes the state once: it consumes the nonce, counts a failure or a success, moves
+the transaction on, and keeps the verdict. The order of checks is bank.md 11.2, steps 5 to 7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from device_keys.clock import rfc3339
+from device_keys.encoding import FormatError, b64url_decode, b64url_encode, canonical_json, parse_json_object
+from device_keys.messages import Assertion, Kind, payload_digest, step_up_challenge
+from device_keys.orders import read_order
+from server_stub.blocking import blocked, count_failure, count_success
+from server_stub.checks.table import accepted as all_accepted
+from server_stub.checks.table import judge
+from server_stub.delivery import send
+from server_stub.evidence import (
+    CallerFacts,
+    CredentialFacts,
+    Evidence,
+    NonceFacts,
+    PriorElement,
+    SecretFacts,
+    TransactionFacts,
+)
+from server_stub.policy import Policy
+from server_stub.store import Session, StoredVerdict, Transaction, UnitOfWork, User
+from server_stub.trust import Trust
+from server_stub.verdict import Finding, Outcome
+
+NONCE_LIFE = timedelta(seconds=120)
+Stage = Literal["accepted", "blocked", "transaction", "elements"]
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What one step-up call brought. `problem` is the public id that every failed attempt of the dialect shares (Art. 4(3)(a))."""
+
+    method: str
+    problem: str
+    secret: SecretFacts | None = None
+    header: str | None = None
+    device_required: bool = True
+    transport: Literal["tls", "http-loopback", "http"] = "http-loopback"
+    prior: tuple[PriorElement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How an attempt ended. `stage` names what refused it: a block, the transaction's state, or the elements together."""
+
+    accepted: bool
+    stage: Stage
+    attempt: int
+    findings: tuple[Finding, ...]
+    evidence: Evidence = field(repr=False)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Ids of the checks that failed: for the log and the verdict, never for a vendor's route."""
+        return tuple(finding.check for finding in self.findings if finding.outcome is Outcome.FAIL)
+
+
+def open_step_up(
+    unit: UnitOfWork,
+    session: Session,
+    *,
+    kind: Kind,
+    payload: Any,
+    methods: list[str],
+    life: timedelta,
+    trigger: str,
+    transaction_id: str | None = None,
+    notify: bool = True,
+    **document: Any,
+) -> Transaction:
+    """A new challenge for this session, ISSUED; phones of the user hear of it by push."""
+    transaction = Transaction(
+        id=transaction_id or unit.new_id("transaction"), dialect=session.dialect, kind=kind, user=session.user, session=session.id,
+        payload=payload, digest=b64url_encode(payload_digest(payload)), methods=methods, created_at=unit.now,
+        expires_at=unit.now + life, document={"trigger": trigger, **document},
+    )  # fmt: skip
+    unit.add_transaction(transaction)
+    where = {"dialect": session.dialect, "user": session.user, "session": session.id, "transaction": transaction.id}
+    if kind is Kind.PAYMENT:
+        unit.log("order_created", **where, order_id=transaction.id, **order_fields(payload))
+    if notify:
+        for device in unit.devices(session.dialect, session.user):
+            if device.state == "active":
+                to = device.document.get("pushToken") or device.id
+                send(
+                    unit,
+                    "push",
+                    to,
+                    "Confirm a payment" if kind is Kind.PAYMENT else "Confirm it is you",
+                    transactionId=transaction.id,
+                )
+    return transaction
+
+
+def order_fields(payload: Any) -> dict[str, Any]:
+    """What the log keeps of an order (sca-rules: `order_created`)."""
+    order = read_order(payload)
+    if order is None:
+        return {"kind": "unknown-shape", "order_hash": hashlib.sha256(canonical_json(payload)).hexdigest()}
+    try:
+        minor: int | None = order.minor_units
+    except ValueError:
+        minor = None
+    batch = (
+        [{"payee_name": p.name, "payee_id": p.account, "amount": p.amount} for p in order.payees]
+        if len(order.payees) > 1
+        else []
+    )
+    first = order.payees[0]
+    return {
+        "kind": "batch" if batch else "single", "amount_minor": minor, "currency": order.currency, "payee_id": first.account,
+        "payee_name": order.payee_name, "batch": batch,
+    }  # fmt: skip
+
+
+def challenge_id(nonce: str) -> str:
+    """How the log names a challenge: SHA-256 of its nonce."""
+    return hashlib.sha256(nonce.encode()).hexdigest()
+
+
+def issue_nonce(unit: UnitOfWork, transaction: Transaction, life: timedelta = NONCE_LIFE) -> tuple[NonceFacts, bytes]:
+    """A further nonce for this transaction, and the challenge that an honest phone signs with it."""
+    nonce = unit.add_nonce(transaction.id, life)
+    challenge = step_up_challenge(
+        Kind(transaction.kind), b64url_decode(nonce.value), transaction.id, b64url_decode(transaction.digest)
+    )
+    unit.log(
+        "challenge_issued", dialect=transaction.dialect, user=transaction.user, session=transaction.session, transaction=transaction.id,
+        challenge_id=challenge_id(nonce.value), order_hash=transaction.digest, trigger=transaction.document.get("trigger", "b"),
+        exp=rfc3339(nonce.expires_at),
+    )  # fmt: skip
+    return nonce, challenge
+
+
+def deliver(unit: UnitOfWork, transaction: Transaction, outcome: str, assertion: Mapping[str, Any] | None) -> None:
+    """Keep what the phone sent; it serves one evaluated attempt. A later delivery replaces an earlier one."""
+    transaction.outcome = outcome
+    transaction.assertion = None if assertion is None else json.dumps(assertion, separators=(",", ":"))
+    unit.put_transaction(transaction)
+
+
+def attempt(
+    unit: UnitOfWork, transaction: Transaction, session: Session, this: Try, *, policy: Policy, trust: Trust
+) -> Decision:
+    """Judge one step-up call and change the state accordingly."""
+    user = unit.user(session.dialect, session.user)
+    if user is None:
+        raise LookupError("a session's user exists")
+    transaction.attempts += 1
+    evidence = gather(unit, transaction, session, user, this)
+    findings = judge(evidence, policy, trust)
+    good = all_accepted(findings)
+    decision = Decision(good, _stage(findings, good), transaction.attempts, findings, evidence)
+    if decision.stage in ("accepted", "elements"):
+        _evaluated(unit, transaction, session, user, this, decision)
+    else:
+        _log_attempt(unit, transaction, session, this, decision, outcome="not_evaluated")
+    unit.put_transaction(transaction)
+    unit.add_verdict(
+        StoredVerdict(
+            transaction.id,
+            transaction.attempts,
+            good,
+            unit.at,
+            unit.log_seq,
+            policy.name,
+            trust.digest,
+            evidence,
+            findings,
+        )
+    )
+    return decision
+
+
+def gather(unit: UnitOfWork, transaction: Transaction, session: Session, user: User, this: Try) -> Evidence:
+    """The facts of this attempt; a header wins over what the phone delivered."""
+    source: Literal["header", "delivered", ""] = ""
+    text: str | None = None
+    unreadable: str | None = None
+    if this.device_required and this.header is not None:
+        source = "header"
+        try:
+            text = b64url_decode(this.header, "X-Device-Assertion").decode()
+        except (FormatError, UnicodeDecodeError):
+            unreadable = this.header[:256]
+    elif this.device_required and transaction.assertion is not None:
+        source, text = "delivered", transaction.assertion
+    credential, nonce = _look_up(unit, text)
+    return Evidence(
+        now=unit.now,
+        attempt=transaction.attempts,
+        method=this.method,
+        transaction=transaction_facts(transaction),
+        caller=CallerFacts(
+            user=session.user, session=session.id, failures=user.failures, blocked=blocked(user, unit.now)
+        ),
+        secret=this.secret,
+        prior=this.prior,
+        declined=transaction.outcome == "declined" and not source,
+        evidence_source=source,
+        assertion=text,
+        assertion_unreadable=unreadable,
+        credential=credential,
+        nonce=nonce,
+        device_required=this.device_required,
+        transport=this.transport,
+    )
+
+
+def transaction_facts(transaction: Transaction) -> TransactionFacts:
+    return TransactionFacts(
+        id=transaction.id, dialect=transaction.dialect, kind=transaction.kind, user=transaction.user, session=transaction.session,  # type: ignore[arg-type]
+        state=transaction.state, payload=transaction.payload, created_at=transaction.created_at, expires_at=transaction.expires_at,
+        trigger=transaction.document.get("trigger", "b"), methods=tuple(transaction.methods),
+    )  # fmt: skip
+
+
+def _look_up(unit: UnitOfWork, text: str | None) -> tuple[CredentialFacts | None, NonceFacts | None]:
+    """The stored key and nonce that an assertion names; nothing where it cannot be read (its check says so)."""
+    if text is None:
+        return None, None
+    try:
+        assertion = Assertion.from_json(parse_json_object(text, "assertion"))
+    except FormatError:
+        return None, None
+    credential = unit.credential(b64url_encode(assertion.credential_id))
+    try:
+        device = parse_json_object(assertion.client_data_json, "clientDataJSON").get("device")
+        value = device.get("nonce") if isinstance(device, dict) else None
+    except FormatError:
+        value = None
+    return credential, unit.nonce(value) if isinstance(value, str) and len(value) < 200 else None
+
+
+def _stage(findings: tuple[Finding, ...], good: bool) -> Stage:
+    if good:
+        return "accepted"
+    for finding in findings:
+        if finding.outcome is Outcome.FAIL:
+            if finding.check.startswith("user."):
+                return "blocked"
+            if finding.check.startswith("transaction."):
+                return "transaction"
+    return "elements"
+
+
+def _evaluated(
+    unit: UnitOfWork, transaction: Transaction, session: Session, user: User, this: Try, decision: Decision
+) -> None:
+    nonce = decision.evidence.nonce
+    if nonce is not None and nonce.transaction_id == transaction.id:
+        unit.consume_nonce(nonce.value)
+    transaction.outcome, transaction.assertion = None, None
+    _log_attempt(unit, transaction, session, this, decision, outcome="accepted" if decision.accepted else "failed")
+    if not decision.accepted:
+        if nonce is not None and nonce.consumed_at is not None:
+            unit.log(
+                "code_replayed",
+                **_where(transaction, session),
+                code_id=challenge_id(nonce.value),
+                order_id=transaction.id,
+            )
+        if count_failure(unit, user, session=session.id, transaction=transaction.id):
+            transaction.state = "VOID"
+        return
+    count_success(unit, user)
+    transaction.state = "VERIFIED"
+    code = challenge_id(nonce.value) if nonce is not None else hashlib.sha256(transaction.id.encode()).hexdigest()
+    unit.log(
+        "code_accepted",
+        **_where(transaction, session),
+        code_id=code,
+        order_id=transaction.id,
+        trigger=decision.evidence.transaction.trigger,
+    )
+    _count_uses(unit, decision.evidence)
+
+
+def _count_uses(unit: UnitOfWork, evidence: Evidence) -> None:
+    """Keep the counters of an accepted assertion (WebAuthn L3: only after every check passed)."""
+    if evidence.assertion is None or evidence.credential is None:
+        return
+    from server_stub.checks.case import received_counters
+
+    sign_count, app_attest_count = received_counters(evidence)
+    unit.put_counters(evidence.credential.credential_id, sign_count, app_attest_count)
+
+
+def _where(transaction: Transaction, session: Session) -> dict[str, str]:
+    return {"dialect": transaction.dialect, "user": session.user, "session": session.id, "transaction": transaction.id}
+
+
+def _log_attempt(
+    unit: UnitOfWork, transaction: Transaction, session: Session, this: Try, decision: Decision, *, outcome: str
+) -> None:
+    evidence = decision.evidence
+    shown = _shown_payment(evidence, decision.findings)
+    if shown is not None:
+        unit.log("display_ack", **_where(transaction, session), challenge_id=_challenge_of(evidence), text_hash=shown)
+    unit.log(
+        "sca_attempt", **_where(transaction, session), challenge_id=_challenge_of(evidence),
+        credential_id=evidence.credential.credential_id if evidence.credential else None, outcome=outcome, method=this.method,
+        internal_reason=list(decision.failed), public_problem_id="" if decision.accepted else this.problem,
+        trigger=evidence.transaction.trigger, attempt=decision.attempt,
+    )  # fmt: skip
+
+
+def _challenge_of(evidence: Evidence) -> str | None:
+    return challenge_id(evidence.nonce.value) if evidence.nonce is not None else None
+
+
+def _shown_payment(evidence: Evidence, findings: tuple[Finding, ...]) -> str | None:
+    """SHA-256 (hex) of the signed `payment` member, where the signature over it verified."""
+    if evidence.assertion is None or not any(
+        f.check == "assertion.signature" and f.outcome is Outcome.PASS for f in findings
+    ):
+        return None
+    client_data = Assertion.from_json(parse_json_object(evidence.assertion)).client_data_json
+    payment = parse_json_object(client_data).get("payment")
+    return hashlib.sha256(msgspec.json.encode(payment, order="sorted")).hexdigest() if payment is not None else None

@@ -1,0 +1,352 @@
+"""What a rule sees: evidence, findings by id, the log extract, declared facts. Read once, asked often; nothing here decides.
+
+Values inside the assertion are handed out only where `assertion.signature` passed: what an unverified message says is not evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from device_keys.clock import parse_instant
+from device_keys.encoding import FormatError, b64url_decode, parse_json_object
+from device_keys.messages import (
+    Assertion,
+    AttestationObject,
+    AuthenticatorData,
+    ClientData,
+    Registration,
+    parse_attestation_object,
+    parse_authenticator_data,
+    parse_client_data,
+)
+from device_keys.orders import Order, read_order
+from server_stub.evidence import Evidence
+from server_stub.log_chain import LogEntry
+from server_stub.rules.inputs import NOTHING_OBSERVED, Config, Observations
+from server_stub.rules.ruling import Ruling
+from server_stub.verdict import Finding, Grade, Outcome
+
+# Checks about the assertion: the device's key counts as an element only where each of them passed or did not apply.
+DEVICE_CHECKS = (
+    "evidence.",
+    "client_data.",
+    "authenticator_data.",
+    "credential.",
+    "assertion.",
+    "challenge.",
+    "binding.",
+)
+# What must hold before anything that an attestation says is believed.
+ATTESTATION_CORE = (
+    "readable", "client_data", "rp_id", "user_present", "algorithm", "format", "statement", "challenge", "key", "chain", "position",
+    "validity", "revocation", "description",
+)  # fmt: skip
+ANDROID_PROOF = tuple(f"attestation.{name}" for name in ("statement", "challenge", "key", "chain"))
+IOS_PROOF = ("app_attest.present", "attestation.chain", "attestation.challenge", "attestation.key")
+
+
+class Platform(StrEnum):
+    """Whose attestation rules apply to the key that was used, read from its registration."""
+
+    ANDROID = "android"
+    IOS = "ios"
+    SECURITY_KEY = "security-key"
+    UNKNOWN = "unknown"
+
+
+class Scene:
+    """One attempt as the rules see it."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        findings: Iterable[Finding],
+        log: tuple[LogEntry, ...] = (),
+        config: Config | None = None,
+        *,
+        accepted: bool = False,
+        observed: Observations = NOTHING_OBSERVED,
+    ) -> None:
+        self.evidence = evidence
+        self.findings = {finding.check: finding for finding in findings}
+        self.log = log
+        self.config = config if config is not None else Config()
+        self.accepted = accepted
+        self.observed = observed
+        self.rulings: dict[str, Ruling] = {}
+
+    # -- findings
+
+    def outcome(self, check: str) -> Outcome | None:
+        """A check's outcome, None where the policy has no such check."""
+        finding = self.findings.get(check)
+        return None if finding is None else finding.outcome
+
+    def passed(self, *checks: str) -> bool:
+        """Whether every one of these checks passed."""
+        return all(self.outcome(check) is Outcome.PASS for check in checks)
+
+    def settled(self, *checks: str) -> bool:
+        """Whether every one of these checks passed or did not apply."""
+        return all(self.outcome(check) in (Outcome.PASS, Outcome.NOT_APPLICABLE) for check in checks)
+
+    def failed(self, *checks: str) -> str | None:
+        """The first of these checks that failed."""
+        return next((check for check in checks if self.outcome(check) is Outcome.FAIL), None)
+
+    def among(self, *prefixes: str) -> list[Finding]:
+        """The findings whose ids begin so."""
+        return [finding for check, finding in self.findings.items() if check.startswith(prefixes)]
+
+    def present(self, *checks: str) -> tuple[str, ...]:
+        """Those of these checks that the policy has: a rule names only findings that exist."""
+        return tuple(check for check in checks if check in self.findings)
+
+    def why(self, *checks: str) -> str:
+        """The first of these checks that does not stand, in words."""
+        for check in checks:
+            outcome = self.outcome(check)
+            if outcome is None:
+                return f"{check} was not among the checks"
+            if outcome is Outcome.FAIL:
+                return f"{check} failed: {self.findings[check].reason}"
+            if outcome is not Outcome.PASS:
+                return f"{check}: {outcome.value.replace('_', ' ')}"
+        return "nothing is missing"
+
+    # -- the device's evidence
+
+    @property
+    def device(self) -> bool:
+        """Whether this step-up rests on a device's signature at all."""
+        return self.evidence.device_required or self.evidence.assertion is not None
+
+    @cached_property
+    def signature_stands(self) -> bool:
+        return self.passed("assertion.signature")
+
+    @cached_property
+    def assertion(self) -> Assertion | None:
+        """The assertion, where its signature verified and it can be read."""
+        if not self.signature_stands or self.evidence.assertion is None:
+            return None
+        try:
+            return Assertion.from_json(parse_json_object(self.evidence.assertion, "assertion"))
+        except FormatError:
+            return None
+
+    @cached_property
+    def client_data(self) -> ClientData | None:
+        """The signed client data."""
+        if self.assertion is None:
+            return None
+        try:
+            return parse_client_data(self.assertion.client_data_json)
+        except FormatError:
+            return None
+
+    @cached_property
+    def auth_data(self) -> AuthenticatorData | None:
+        """The signed authenticator data."""
+        if self.assertion is None:
+            return None
+        try:
+            return parse_authenticator_data(self.assertion.authenticator_data)
+        except FormatError:
+            return None
+
+    @cached_property
+    def nonce(self) -> bytes | None:
+        """The nonce that the server issued and the signed bytes name."""
+        if self.evidence.nonce is None or self.client_data is None:
+            return None
+        try:
+            return b64url_decode(self.evidence.nonce.value)
+        except FormatError:
+            return None
+
+    # -- the enrolled key
+
+    @cached_property
+    def attestation_object(self) -> AttestationObject | None:
+        credential = self.evidence.credential
+        if credential is None:
+            return None
+        try:
+            return parse_attestation_object(Registration.from_json(credential.registration).attestation_object)
+        except FormatError:
+            return None
+
+    @cached_property
+    def platform(self) -> Platform:
+        """What kind of device the key lives in, by its registration's format."""
+        statement = self.attestation_object
+        if statement is None or self.evidence.credential is None:
+            return Platform.UNKNOWN
+        if statement.fmt == "android-key":
+            return Platform.ANDROID
+        if self.evidence.credential.app_attest is not None:
+            return Platform.IOS
+        if statement.fmt == "packed" and "x5c" in statement.statement:
+            return Platform.SECURITY_KEY
+        return Platform.UNKNOWN
+
+    @cached_property
+    def attested(self) -> Grade:
+        """What the enrolment's attestation is worth: `proved` (hardware said it), `signed` (an app that is vouched for said it), or `none`.
+
+        An attestation older than the policy's age drops to `signed` (rule of grading c).
+        """
+        core = tuple(f"attestation.{name}" for name in ATTESTATION_CORE if f"attestation.{name}" in self.findings)
+        if not core or not self.settled(*core):
+            return Grade.NONE
+        if self.platform is Platform.ANDROID and self.passed(*ANDROID_PROOF):
+            stale = self.outcome("attestation.age") is not Outcome.PASS
+            return Grade.SIGNED if stale else Grade.PROVED
+        if self.platform is Platform.IOS and self.passed(*IOS_PROOF) and not self.app_attest_problem:
+            return Grade.SIGNED
+        if self.platform is Platform.SECURITY_KEY and self.passed("attestation.statement", "attestation.chain"):
+            return Grade.SIGNED
+        return Grade.NONE
+
+    @cached_property
+    def app_attest_problem(self) -> str | None:
+        """The first App Attest check that failed or could not run."""
+        bad = (Outcome.FAIL, Outcome.NOT_RUN)
+        return next((finding.check for finding in self.among("app_attest.") if finding.outcome in bad), None)
+
+    @cached_property
+    def attestation_why(self) -> str:
+        """Why the attestation is worth nothing, in words."""
+        if self.evidence.credential is None:
+            return "no enrolled key was used"
+        core = [f"attestation.{name}" for name in ATTESTATION_CORE]
+        bad = [check for check in core if self.outcome(check) in (Outcome.FAIL, Outcome.NOT_RUN)]
+        first = bad[0] if bad else self.app_attest_problem
+        if first is not None:
+            return f"the attestation did not verify ({self.why(first)})"
+        return "the key's registration carries no attestation that this policy verifies"
+
+    @cached_property
+    def key_description(self) -> Any:
+        """The Android KeyDescription of the key, None where there is none that can be read."""
+        from device_keys.attestation import android_key
+        from device_keys.attestation.certificates import extension_value, load_certificate, parse_x5c
+
+        if self.platform is not Platform.ANDROID or self.attestation_object is None:
+            return None
+        try:
+            leaf = load_certificate(parse_x5c(self.attestation_object.statement.get("x5c"))[0])
+            extension = extension_value(leaf, android_key.KEY_DESCRIPTION_OID)
+            return None if extension is None else android_key.parse_key_description(extension)
+        except FormatError:
+            return None
+
+    # -- the order
+
+    @property
+    def payment(self) -> bool:
+        return self.evidence.transaction.kind == "payment"
+
+    @cached_property
+    def order(self) -> Order | None:
+        """The stored order, None where its shape is not known or this is no payment."""
+        return read_order(self.evidence.transaction.payload) if self.payment else None
+
+    # -- the log
+
+    def events(self, *names: str, **fields: Any) -> list[LogEntry]:
+        """The entries of these events whose fields have these values, in order."""
+        return [
+            entry
+            for entry in self.log
+            if entry.event in names and all(entry.fields.get(k) == v for k, v in fields.items())
+        ]
+
+    def of_transaction(self, *names: str, **fields: Any) -> list[LogEntry]:
+        """As `events`, of this transaction only."""
+        return [entry for entry in self.events(*names, **fields) if entry.transaction == self.evidence.transaction.id]
+
+    @cached_property
+    def challenge_id(self) -> str | None:
+        """How the log names the challenge that this attempt answered: SHA-256 of the nonce's text, or the one-time challenge's id."""
+        if self.evidence.nonce is not None:
+            return hashlib.sha256(self.evidence.nonce.value.encode()).hexdigest()
+        return None
+
+    @cached_property
+    def attempt_entry(self) -> LogEntry | None:
+        """The log's record of this very attempt."""
+        records = self.of_transaction("sca_attempt")
+        numbered = [entry for entry in records if entry.fields.get("attempt") == self.evidence.attempt]
+        return (numbered or records or [None])[-1]
+
+    @cached_property
+    def acceptance(self) -> LogEntry | None:
+        """The log's record that this attempt's code was accepted."""
+        records = self.of_transaction("code_accepted")
+        if self.challenge_id is not None:
+            records = [entry for entry in records if entry.fields.get("code_id") == self.challenge_id]
+        return records[-1] if records and self.accepted else None
+
+    @cached_property
+    def binding(self) -> LogEntry | None:
+        """The log's record that the key that was used was bound to this user."""
+        credential = self.evidence.credential
+        if credential is None:
+            return None
+        records = self.events("credential_bound", credential_id=credential.credential_id)
+        return records[-1] if records else None
+
+    def sessions(self) -> Iterator[str]:
+        """The sessions that count here: this transaction's, and the one in which its key was enrolled."""
+        yield self.evidence.transaction.session
+        if self.binding is not None and self.binding.session not in ("", self.evidence.transaction.session):
+            yield self.binding.session
+
+    def secret_paths(self) -> list[str]:
+        """Where the log extract or the response holds a member that is named like a secret and has a value."""
+        found = [path for entry in self.log for path in secret_paths(entry.fields, f"log {entry.seq}")]
+        if self.assertion is not None:
+            found += secret_paths(self.assertion.extensions, "clientExtensionResults")
+        if self.client_data is not None:
+            found += secret_paths(self.client_data.device, "clientDataJSON.device")
+        return found
+
+
+_SECRET_NAMES = frozenset(
+    "passcode password pin secret otp code activationcode activation_code accesstoken access_token refreshtoken refresh_token devicetoken "
+    "device_token authorization apikey api_key privatekey private_key biometrictemplate biometric_template phone phonenumber".split()
+)
+
+
+def secret_paths(value: Any, where: str) -> list[str]:
+    """Paths of members that are named like a secret, a token or contact data and hold a text or a number."""
+    if isinstance(value, dict):
+        held = [
+            f"{where}.{name}"
+            for name, inner in value.items()
+            if name.lower() in _SECRET_NAMES
+            and isinstance(inner, str | int)
+            and not isinstance(inner, bool)
+            and inner != ""
+        ]
+        return held + [path for name, inner in value.items() for path in secret_paths(inner, f"{where}.{name}")]
+    if isinstance(value, list | tuple):
+        return [path for number, inner in enumerate(value) for path in secret_paths(inner, f"{where}[{number}]")]
+    return []
+
+
+def instant(value: Any) -> datetime | None:
+    """The instant of a log field, None where it has none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return parse_instant(value)
+    except FormatError:
+        return None
