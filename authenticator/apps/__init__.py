@@ -1,0 +1,1 @@
+"""What runs on the phone: the bank's app, messages, mail and the authenticator app."""

@@ -1,0 +1,1 @@
+"""The subcommands of `stepup-phone`, a module for each group, imported when called."""

@@ -1,0 +1,57 @@
+"""`stepup-phone` without a command: the phone's screen, in the terminal or a browser, with a server of its own if asked."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from argparse import Namespace
+from contextlib import ExitStack
+
+from authenticator.client import server_url
+from authenticator.errors import Unreachable, UsageError
+from authenticator.output import Output
+
+
+def open_phone(args: Namespace, output: Output) -> int:
+    """Run the screen until it is closed."""
+    if args.json:
+        raise UsageError("--json: the phone's screen has no JSON; give a command (see --help)", field="--json")
+    with ExitStack() as stack:
+        if args.with_server:
+            args.server = _find_or_start_server(server_url(args.server), stack, output)
+        if args.web:
+            return _serve_web(args)
+        from authenticator.tui.app import run
+
+        return int(run(args) or 0)
+
+
+def _find_or_start_server(url: str, stack: ExitStack, output: Output) -> str:
+    from urllib.parse import urlsplit
+
+    from authenticator.client import ServerClient, open_http
+    from authenticator.server_process import running_server
+
+    client = ServerClient(url, open_http(url))
+    try:
+        client.call("GET", "/_stub/health")
+    except Unreachable:
+        parts = urlsplit(url)
+        output.say("Starting a server …")
+        options = ("--host", parts.hostname or "127.0.0.1", "--port", str(parts.port or 80))
+        return stack.enter_context(running_server(*options))
+    finally:
+        client.close()
+    output.say(f"A server answers at {url} already.")
+    return url
+
+
+def _serve_web(args: Namespace) -> int:
+    from textual_serve.server import Server
+
+    command = [sys.executable, "-m", "authenticator", "--server", args.server]
+    for option in ("token", "home", "clock"):
+        value = getattr(args, option)
+        command += [f"--{option}", value] if value else []
+    Server(shlex.join(command), title="stepup-phone").serve()
+    return 0
