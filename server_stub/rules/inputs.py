@@ -69,7 +69,7 @@ SERVER_CONFIG: Final = Config(
         KnowledgePolicy(method="password", minimum_length=8, throttle=_THROTTLE, storage=_STORAGE),
         KnowledgePolicy(method="pin", minimum_length=4, throttle=_THROTTLE, storage=_STORAGE),
     ),
-    token_storage="SHA-256 digests only",
+    token_storage="SHA-256 digests only",  # noqa: S106 (a description)
 )
 """What this server declares of itself."""
 

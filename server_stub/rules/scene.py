@@ -284,7 +284,8 @@ class Scene:
         """The log's record of this very attempt."""
         records = self.of_transaction("sca_attempt")
         numbered = [entry for entry in records if entry.fields.get("attempt") == self.evidence.attempt]
-        return (numbered or records or [None])[-1]
+        found = numbered or records
+        return found[-1] if found else None
 
     @cached_property
     def acceptance(self) -> LogEntry | None:
@@ -319,10 +320,11 @@ class Scene:
         return found
 
 
-_SECRET_NAMES = frozenset(
-    "passcode password pin secret otp code activationcode activation_code accesstoken access_token refreshtoken refresh_token devicetoken "
-    "device_token authorization apikey api_key privatekey private_key biometrictemplate biometric_template phone phonenumber".split()
-)
+_SECRET_NAMES = frozenset({
+    "passcode", "password", "pin", "secret", "otp", "code", "activationcode", "activation_code", "accesstoken", "access_token",
+    "refreshtoken", "refresh_token", "devicetoken", "device_token", "authorization", "apikey", "api_key", "privatekey", "private_key",
+    "biometrictemplate", "biometric_template", "phone", "phonenumber",
+})  # fmt: skip
 
 
 def secret_paths(value: Any, where: str) -> list[str]:
