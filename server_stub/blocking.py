@@ -17,7 +17,7 @@ Blocked = Literal["", "temporarily", "permanently"]
 
 @dataclass(frozen=True, slots=True)
 class BlockingRule:
-    """How many failures, how long, and after how many blocks for good."""
+    """How many failures, how long, and after how many blocks for good (0: never)."""
 
     failures: int = 5
     duration: timedelta = timedelta(minutes=30)
@@ -51,7 +51,7 @@ def _block(unit: UnitOfWork, user: User, session: str, transaction: str, rule: B
     user.failures = 0
     user.blocks += 1
     where = {"dialect": user.dialect, "user": user.id, "session": session, "transaction": transaction}
-    if user.blocks >= rule.permanent_after:
+    if 0 < rule.permanent_after <= user.blocks:
         user.blocked_permanently = True
         unit.log("block_permanent", **where)
     else:

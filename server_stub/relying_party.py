@@ -19,7 +19,7 @@ from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_decode, b64url_encode, canonical_json, parse_json_object
 from device_keys.messages import Assertion, Kind, payload_digest, step_up_challenge
 from device_keys.orders import read_order
-from server_stub.blocking import blocked, count_failure, count_success
+from server_stub.blocking import RULE, BlockingRule, blocked, count_failure, count_success
 from server_stub.checks.table import accepted as all_accepted
 from server_stub.checks.table import judge
 from server_stub.delivery import send
@@ -43,7 +43,10 @@ Stage = Literal["accepted", "blocked", "transaction", "elements"]
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What one step-up call brought. `problem` is the public id that every failed attempt of the dialect shares (Art. 4(3)(a))."""
+    """What one step-up call brought. `problem` is the public id that every failed attempt of the dialect shares (Art. 4(3)(a)).
+
+    `rule` says what failures in a row bring; a block of no length ends the challenge only.
+    """
 
     method: str
     problem: str
@@ -52,6 +55,7 @@ class Try:
     device_required: bool = True
     transport: Literal["tls", "http-loopback", "http"] = "http-loopback"
     prior: tuple[PriorElement, ...] = ()
+    rule: BlockingRule = RULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,15 @@ def issue_nonce(unit: UnitOfWork, transaction: Transaction, life: timedelta = NO
         exp=rfc3339(nonce.expires_at),
     )  # fmt: skip
     return nonce, challenge
+
+
+def announce_code(unit: UnitOfWork, transaction: Transaction) -> None:
+    """Log that a one-time code was sent for this transaction; its challenge is known as SHA-256 of the transaction's id."""
+    unit.log(
+        "challenge_issued", dialect=transaction.dialect, user=transaction.user, session=transaction.session, transaction=transaction.id,
+        challenge_id=challenge_id(transaction.id), order_hash=transaction.digest, trigger=transaction.document.get("trigger", "b"),
+        exp=rfc3339(transaction.expires_at),
+    )  # fmt: skip
 
 
 def deliver(unit: UnitOfWork, transaction: Transaction, outcome: str, assertion: Mapping[str, Any] | None) -> None:
@@ -275,7 +288,7 @@ def _evaluated(
                 code_id=challenge_id(nonce.value),
                 order_id=transaction.id,
             )
-        if count_failure(unit, user, session=session.id, transaction=transaction.id):
+        if count_failure(unit, user, session=session.id, transaction=transaction.id, rule=this.rule):
             transaction.state = "VOID"
         return
     count_success(unit, user)
