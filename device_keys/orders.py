@@ -107,10 +107,11 @@ def _batch(payload: dict[str, Any]) -> Order | None:
     except ValueError:
         return None
     currency = orders[0].currency
-    return Order(_major(total, currency), currency, tuple(order.payees[0] for order in orders))
+    return Order(major_units(total, currency), currency, tuple(order.payees[0] for order in orders))
 
 
-def _major(minor: int, currency: str) -> str:
+def major_units(minor: int, currency: str) -> str:
+    """`1050`, `"GBP"` → `"10.50"`."""
     digits = MINOR_UNITS.get(currency, 2)
     return f"{Decimal(minor).scaleb(-digits):.{digits}f}"
 
@@ -139,4 +140,4 @@ def _weavr(payload: dict[str, Any]) -> Order | None:
     account = _text(payload, "destinationBeneficiary", "bankAccountDetails", "iban")
     number = _text(payload, "destinationBeneficiary", "bankAccountDetails", "accountNumber")
     sort_code = _text(payload, "destinationBeneficiary", "bankAccountDetails", "sortCode")
-    return _single(_major(minor, currency), currency, name, account or " ".join(p for p in (sort_code, number) if p))
+    return _single(major_units(minor, currency), currency, name, account or " ".join(p for p in (sort_code, number) if p))

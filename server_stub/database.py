@@ -32,19 +32,19 @@ Row = Sequence[Any]
 class Statements(Protocol):
     """What a transaction offers: the named statements."""
 
-    def one(self, name: str, **values: Any) -> Row | None:
+    def one(self, name: str, /, **values: Any) -> Row | None:
         """The first row, or None."""
         ...
 
-    def all(self, name: str, **values: Any) -> list[Row]:
+    def all(self, name: str, /, **values: Any) -> list[Row]:
         """All rows."""
         ...
 
-    def run(self, name: str, **values: Any) -> int:
+    def run(self, name: str, /, **values: Any) -> int:
         """Execute; the number of rows changed."""
         ...
 
-    def run_many(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
+    def run_many(self, name: str, /, values: Sequence[Mapping[str, Any]]) -> None:
         """Execute for each mapping."""
         ...
 
@@ -172,15 +172,15 @@ class _SQLiteStatements:
         self._connection = connection
         self._queries = load_queries()
 
-    def one(self, name: str, **values: Any) -> Row | None:
+    def one(self, name: str, /, **values: Any) -> Row | None:
         row: Row | None = self._connection.execute(self._queries[name], values).fetchone()
         return row
 
-    def all(self, name: str, **values: Any) -> list[Row]:
+    def all(self, name: str, /, **values: Any) -> list[Row]:
         return self._connection.execute(self._queries[name], values).fetchall()
 
-    def run(self, name: str, **values: Any) -> int:
+    def run(self, name: str, /, **values: Any) -> int:
         return self._connection.execute(self._queries[name], values).rowcount
 
-    def run_many(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
+    def run_many(self, name: str, /, values: Sequence[Mapping[str, Any]]) -> None:
         self._connection.executemany(self._queries[name], values)

@@ -6,6 +6,7 @@ as a logged observation. `now` is the one instant of the attempt.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any, Literal
 
@@ -114,6 +115,11 @@ class Evidence(Facts, frozen=True):
     nonce: NonceFacts | None = None
     device_required: bool = True
     transport: Literal["tls", "http-loopback", "http"] = "http-loopback"
+
+
+def user_handle(dialect: str, user: str) -> bytes:
+    """WebAuthn `user.id` of a user: 32 opaque bytes, the same for all keys of the user (WebAuthn L3 section 14.6.1)."""
+    return hashlib.sha256(f"user handle\0{dialect}\0{user}".encode()).digest()
 
 
 def encode(facts: Any) -> bytes:

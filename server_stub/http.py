@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from device_keys.encoding import FormatError, parse_json_object
 
 if TYPE_CHECKING:
     from server_stub.server import Server
+    from server_stub.store import Transaction, UnitOfWork, User
 
 MAX_BODY: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as a route sees it. Header names are lower case; `transport` is tls, http-loopback or http."""
+    """A request as a route sees it. Header names are lower case; `transport` is tls, http-loopback or http;
+    `target` is path and query as they came."""
 
     method: str
     path: str
@@ -26,6 +29,7 @@ class Call:
     body: bytes
     transport: str = "http-loopback"
     request_id: str = ""
+    target: str = ""
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; `FormatError` for anything else."""
@@ -72,6 +76,15 @@ ErrorReply = Callable[[Call], Reply]
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolmentRules:
+    """What enrolling a phone needs of a dialect: its API key check, its login's idle time, and where the activation code goes."""
+
+    key_accepted: Callable[[Call], bool]
+    idle: timedelta | None
+    number_of: Callable[[User], str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """A family of routes with its own error shapes. `ignore_case`: paths and query names match in any letter case."""
 
@@ -88,3 +101,5 @@ class Dialect:
     ignore_case: bool = False
     schemas: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    enrolment: EnrolmentRules | None = None
+    on_delivered: Callable[[Server, UnitOfWork, Transaction], None] | None = None

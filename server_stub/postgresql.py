@@ -87,7 +87,7 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
         current = (row and row[0]) or 0
         for version, script in migrations():
             if version > current:
-                connection.execute(script)  # type: ignore[call-overload]  # a script of our own, not a literal
+                connection.execute(script)
                 connection.execute("INSERT INTO schema_version (version) VALUES (%s)", [version])
 
 
@@ -96,15 +96,15 @@ class _Statements:
         self._connection = connection
         self._texts = _queries()
 
-    def one(self, name: str, **values: Any) -> Row | None:
-        return self._connection.execute(self._texts[name], values).fetchone()  # type: ignore[call-overload,no-any-return]
+    def one(self, name: str, /, **values: Any) -> Row | None:
+        return self._connection.execute(self._texts[name], values).fetchone()
 
-    def all(self, name: str, **values: Any) -> list[Row]:
-        return self._connection.execute(self._texts[name], values).fetchall()  # type: ignore[call-overload,no-any-return]
+    def all(self, name: str, /, **values: Any) -> list[Row]:
+        return self._connection.execute(self._texts[name], values).fetchall()
 
-    def run(self, name: str, **values: Any) -> int:
-        return self._connection.execute(self._texts[name], values).rowcount  # type: ignore[call-overload,no-any-return]
+    def run(self, name: str, /, **values: Any) -> int:
+        return self._connection.execute(self._texts[name], values).rowcount
 
-    def run_many(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
+    def run_many(self, name: str, /, values: Sequence[Mapping[str, Any]]) -> None:
         with self._connection.cursor() as cursor:
-            cursor.executemany(self._texts[name], values)  # type: ignore[arg-type]
+            cursor.executemany(self._texts[name], values)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from server_stub.http import EnrolmentRules
 from server_stub.policy import STRICT, Policy
-from server_stub.store import Store
+from server_stub.store import Store, Transaction, UnitOfWork
 from server_stub.trust import Trust
 
 
@@ -37,3 +39,38 @@ class Server:
     settings: Settings = field(default_factory=Settings)
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=1000))
     openapi: bytes = b""
+    stopping: bool = False
+    enrolment_rules: dict[str, EnrolmentRules] = field(default_factory=dict)
+    on_delivered: dict[str, Callable[[Server, UnitOfWork, Transaction], None]] = field(default_factory=dict)
+
+    def reset(self) -> None:
+        """Empty the state and put the demo users in; the clock stays as it is."""
+        from server_stub.demo_users import add_demo_users
+
+        self.store.clear()
+        self.requests.clear()
+        with self.store.begin() as unit:
+            self._set_up(unit)
+            add_demo_users(unit, self.settings.dialects)
+
+    def start(self) -> None:
+        """Put the demo users into a database that has none, and what this run was told."""
+        from server_stub.demo_users import add_demo_users
+
+        with self.store.begin() as unit:
+            self._set_up(unit)
+            add_demo_users(unit, self.settings.dialects)
+
+    def _set_up(self, unit: UnitOfWork) -> None:
+        wanted = {
+            "sms_webhook": self.settings.sms_webhook,
+            "webhook": self.settings.webhook,
+            "smtp": self.settings.smtp,
+        }
+        for name, value in wanted.items():
+            if (unit.setting(name) or "") != (value or ""):
+                unit.put_setting(name, value or "")
+
+    def mount_of(self, dialect: str) -> str:
+        """The path before a dialect's routes."""
+        return "" if self.settings.at_root else f"/{dialect}"

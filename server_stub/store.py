@@ -7,7 +7,7 @@ in the same transaction as what it tells of.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -167,6 +167,7 @@ class Store:
         self.database = database
         self.entropy = entropy or SystemEntropy()
         self.source_clock = clock
+        self.latest: datetime | None = None
 
     @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
@@ -211,6 +212,7 @@ class UnitOfWork:
         self.clock = self._read_clock()
         self.now = self.clock.now(store.source_clock)
         self.at = rfc3339(self.now)
+        store.latest = self.now
         self._head: tuple[int, str] | None = None
         self._appended: list[dict[str, Any]] = []
 
@@ -504,10 +506,12 @@ class UnitOfWork:
         return [_ENTRY.decode(row[0]) for row in self.sql.all("log_after", after=after, most=most)]
 
     def log_extract(
-        self, dialect: str, user: str, transaction: str, sessions: list[str], up_to: int
+        self, dialect: str, user: str, transactions: Iterable[str], sessions: Iterable[str], up_to: int
     ) -> tuple[LogEntry, ...]:
-        """What a verdict may read: this transaction, these sessions and enrolments, and the user's count of failures, up to an entry."""
-        rows = self.sql.all("log_of_transaction", transaction=transaction, up_to=up_to)
+        """What a verdict may read, up to an entry: these transactions (an enrolment counts as one), these sessions, the user's failures."""
+        rows: list[Row] = []
+        for transaction in transactions:
+            rows += self.sql.all("log_of_transaction", transaction=transaction, up_to=up_to)
         rows += self.sql.all("log_of_user", dialect=dialect, user=user, up_to=up_to, most=200)
         for session in sessions:
             rows += self.sql.all("log_of_session", session=session, up_to=up_to)

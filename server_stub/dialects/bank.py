@@ -19,7 +19,7 @@ from server_stub.accounts import IDLE, end_session, note_activity, open_session,
 from server_stub.blocking import blocked, count_failure
 from server_stub.dialects import bank_openapi as docs
 from server_stub.evidence import SecretFacts
-from server_stub.http import Call, Dialect, Endpoint, Refusal, Reply
+from server_stub.http import Call, Dialect, Endpoint, EnrolmentRules, Refusal, Reply
 from server_stub.passwords import secret_matches_off_loop
 from server_stub.relying_party import Try, attempt, open_step_up
 from server_stub.server import Server
@@ -59,6 +59,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "500.001.001": (500, "Something went wrong while processing your request. Please try again later"),
     "503.001.001": (503, "Service temporarily unavailable"),
 }
+STEP_UP_PATH: Final = "/v1/oauth2/stepup"
 METHODS: Final = ("PASSCODE", "BIOMETRIC")
 
 
@@ -75,9 +76,14 @@ def refuse(code: str, info: str = NOT_ALLOWED) -> Refusal:
 # --- what every call checks first ------------------------------------------------------------------------------------
 
 
-def check_api_key(call: Call) -> None:
+def key_accepted(call: Call) -> bool:
+    """Whether the call bears a known API key."""
     key = call.headers.get("x-apikey", "").encode()
-    if not any(hmac.compare_digest(key, known.encode()) for known in BANK.api_keys):
+    return any([hmac.compare_digest(key, known.encode()) for known in BANK.api_keys])
+
+
+def check_api_key(call: Call) -> None:
+    if not key_accepted(call):
         raise refuse("401.000.11")
 
 
@@ -285,7 +291,7 @@ def _ask_for_step_up(unit: UnitOfWork, server: Server, session: Session, body: d
     methods = offered_methods(unit, server, session.user)
     transaction = open_step_up(
         unit, session, kind=Kind.PAYMENT, payload=body, methods=methods, life=BANK.issued_life, trigger="b",
-        request={"method": "POST", "path": "/v1/oauth2/stepup"},
+        request={"method": "POST", "path": STEP_UP_PATH},
     )  # fmt: skip
     status, message = ERRORS["403.000.51"]
     refusal = {
@@ -408,4 +414,5 @@ DIALECT: Final = Dialect(
     schemas=docs.SCHEMAS,
     # The seed's prose writes the paths without /v1 (S0-8, S0-13).
     aliases={"/oauth2/": "/v1/oauth2/", "/payments/": "/v1/payments/"},
+    enrolment=EnrolmentRules(key_accepted, BANK.access_idle, lambda user: user.document.get("mobile")),
 )

@@ -1,0 +1,367 @@
+"""`/_stub`: for tests and reviewers, never part of a dialect. It shows what vendors' routes must not."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from device_keys import __version__
+from device_keys.clock import parse_instant, rfc3339
+from device_keys.encoding import FormatError, member
+from server_stub.blocking import blocked, unblock
+from server_stub.checks.table import CHECKS
+from server_stub.delivery import inbox
+from server_stub.demo_users import users_of
+from server_stub.device_api import error, retire
+from server_stub.guard import check_operator
+from server_stub.http import Call, Dialect, Endpoint, Handler, Refusal, Reply
+from server_stub.openapi import STRING, obj, query, ref, response
+from server_stub.recorder import recorded
+from server_stub.server import Server
+from server_stub.store import ServerClock, StoredVerdict, Transaction, UnitOfWork, User
+from server_stub.verdicts import extract_of, verdict_from
+
+
+def not_found(what: str) -> Refusal:
+    return Refusal(error(404, "unknown", f"no such {what}"))
+
+
+# --- clock -----------------------------------------------------------------------------------------------------------
+
+
+def _clock_reply(unit: UnitOfWork) -> Reply:
+    return Reply(200, {"now": unit.at, "frozen": unit.clock.frozen_at is not None})
+
+
+async def get_clock(server: Server, _: Call) -> Reply:
+    with server.store.reading() as unit:
+        return _clock_reply(unit)
+
+
+async def put_clock(server: Server, call: Call) -> Reply:
+    """`{"now", "frozen"}`: set, freeze or release. `frozen` alone freezes at the present instant, or lets the system's time run again."""
+    body = call.json()
+    text = member(body, "now", str, required=False)
+    frozen = member(body, "frozen", bool, required=False)
+    with server.store.begin() as unit:
+        source = server.store.source_clock
+        instant = parse_instant(text, "now") if text is not None else unit.now
+        if frozen is None:
+            frozen = unit.clock.frozen_at is not None if text is not None else True
+        if frozen:
+            clock = ServerClock(frozen_at=rfc3339(instant))
+        elif text is None:
+            clock = ServerClock()
+        else:
+            clock = ServerClock(offset=(instant - source()) // timedelta(microseconds=1))
+        unit.set_clock(clock, source)
+        return _clock_reply(unit)
+
+
+async def advance_clock(server: Server, call: Call) -> Reply:
+    """`{"seconds"}`: forward, frozen or running as before."""
+    seconds = member(call.json(), "seconds", (int, float))
+    if not math.isfinite(seconds) or not 0 <= seconds <= 10**10:
+        raise FormatError("seconds", "a number of seconds that is not negative")
+    with server.store.begin() as unit:
+        source = server.store.source_clock
+        if unit.clock.frozen_at is not None:
+            clock = ServerClock(frozen_at=rfc3339(unit.now + timedelta(seconds=seconds)))
+        else:
+            clock = ServerClock(offset=unit.clock.offset + round(seconds * 1_000_000))
+        unit.set_clock(clock, source)
+        return _clock_reply(unit)
+
+
+# --- state -----------------------------------------------------------------------------------------------------------
+
+
+async def reset(server: Server, _: Call) -> Reply:
+    """Everything but the clock and the settings of `serve` as on a fresh server."""
+    server.reset()
+    return Reply(200, {"reset": True})
+
+
+async def health(server: Server, _: Call) -> Reply:
+    with server.store.reading() as unit:
+        return Reply(200, {"status": "ok", "now": unit.at, "version": __version__, "policy": server.policy.name})
+
+
+def _user_json(unit: UnitOfWork, user: User) -> dict[str, Any]:
+    state: dict[str, Any] = {
+        "failures": user.failures,
+        "blocks": user.blocks,
+        "blocked": blocked(user, unit.now) or None,
+    }
+    if user.blocked_until is not None:
+        state["blockedUntil"] = rfc3339(user.blocked_until)
+    return {"dialect": user.dialect, "id": user.id, **users_of(user.dialect).describe(user), **state}
+
+
+async def get_users(server: Server, _: Call) -> Reply:
+    with server.store.reading() as unit:
+        return Reply(200, [_user_json(unit, user) for user in unit.users()])
+
+
+async def put_users(server: Server, call: Call) -> Reply:
+    """One user, a list of users, or `{"users": […]}`: each is added or changed; `dialect` (default bank) and `id` name it."""
+    from device_keys.encoding import parse_json
+
+    body = parse_json(call.body)
+    listed = body.get("users", [body]) if isinstance(body, dict) else body
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        raise FormatError("body", "a user, or a list of users")
+    with server.store.begin() as unit:
+        changed = [_put_user(server, unit, item) for item in listed]
+        return Reply(200, [_user_json(unit, user) for user in changed])
+
+
+def _put_user(server: Server, unit: UnitOfWork, item: dict[str, Any]) -> User:
+    dialect = member(item, "dialect", str, required=False) or "bank"
+    if dialect not in server.settings.dialects:
+        raise FormatError("dialect", " or ".join(server.settings.dialects))
+    user = users_of(dialect).from_json(item, unit.user(dialect, str(item.get("id", ""))), unit)
+    clash = unit.user_by_login(dialect, user.login)
+    if clash is not None and clash.id != user.id:
+        raise FormatError("username", "a login that no other user has")
+    unit.put_user(user)
+    return user
+
+
+def _find_user(unit: UnitOfWork, call: Call) -> User:
+    """By id; `?dialect=` decides where two dialects have the same id."""
+    wanted = call.query.get("dialect")
+    for user in unit.users():
+        if call.params["id"] in (user.id, user.login) and wanted in (None, user.dialect):
+            return user
+    raise not_found("user")
+
+
+async def unblock_user(server: Server, call: Call) -> Reply:
+    """`{"proofRef"}`: an operator's unblocking, with a reference to the proof of identity (Art. 4(4))."""
+    proof = member(call.json(), "proofRef", str)
+    if not proof.strip():
+        raise FormatError("proofRef", "a reference to a proof of identity")
+    with server.store.begin() as unit:
+        user = _find_user(unit, call)
+        unblock(unit, user, proof)
+        return Reply(200, _user_json(unit, user))
+
+
+async def get_devices(server: Server, call: Call) -> Reply:
+    with server.store.reading() as unit:
+        user = _find_user(unit, call)
+        return Reply(200, [_device_json(unit, device) for device in unit.devices(user.dialect, user.id)])
+
+
+def _device_json(unit: UnitOfWork, device: Any) -> dict[str, Any]:
+    credentials = [
+        {"credentialId": c.credential_id, "factor": c.factor, "state": c.state, "signCount": c.sign_count}
+        for c in unit.credentials_of_device(device.id)
+    ]
+    return {
+        "deviceId": device.id, "state": device.state, "enrolledAt": rfc3339(device.enrolled_at), "stateSince": rfc3339(device.state_since),
+        "credentials": credentials,
+    }  # fmt: skip
+
+
+async def revoke_devices(server: Server, call: Call) -> Reply:
+    """Revoke one device of a user, or all of them (RTS Art. 27(a)); they stay listed."""
+    with server.store.begin() as unit:
+        user = _find_user(unit, call)
+        device_id = call.params.get("deviceId")
+        devices = [d for d in unit.devices(user.dialect, user.id) if device_id in (None, d.id)]
+        if device_id is not None and not devices:
+            raise not_found("device")
+        for device in devices:
+            if device.state != "revoked":
+                retire(unit, device, "revoked")
+        return Reply(200, [_device_json(unit, device) for device in devices])
+
+
+# --- what happened ---------------------------------------------------------------------------------------------------
+
+
+def _transaction_json(unit: UnitOfWork, transaction: Transaction) -> dict[str, Any]:
+    state = transaction.state
+    if state in ("ISSUED", "VERIFIED") and unit.now >= transaction.expires_at:
+        state = "EXPIRED"
+    last = unit.verdict(transaction.id)
+    return {
+        "transactionId": transaction.id, "dialect": transaction.dialect, "kind": transaction.kind, "user": transaction.user,
+        "session": transaction.session, "state": state, "payload": transaction.payload, "methods": transaction.methods,
+        "createdAt": rfc3339(transaction.created_at), "expiresAt": rfc3339(transaction.expires_at), "attempts": transaction.attempts,
+        "accepted": None if last is None else last.accepted,
+    }  # fmt: skip
+
+
+async def get_transactions(server: Server, call: Call) -> Reply:
+    """Newest first."""
+    with server.store.reading() as unit:
+        found = unit.transactions(call.query.get("dialect", ""), call.query.get("user", ""))
+        return Reply(200, [_transaction_json(unit, transaction) for transaction in found])
+
+
+def _stored(unit: UnitOfWork, call: Call) -> StoredVerdict:
+    text = call.query.get("attempt")
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise FormatError("attempt", "the number of an attempt")
+    stored = unit.verdict(call.params["id"], None if text is None else int(text))
+    if stored is None:
+        raise not_found("verdict: no step-up call with this transaction was judged yet")
+    return stored
+
+
+async def get_verdict(server: Server, call: Call) -> Reply:
+    with server.store.reading() as unit:
+        stored = _stored(unit, call)
+        return Reply(200, verdict_from(stored, extract_of(unit, stored)).to_json())
+
+
+async def get_evidence(server: Server, call: Call) -> Reply:
+    """The evidence bundle, as bytes in RFC 8785 form."""
+    from server_stub.bundle import bundle_of
+
+    with server.store.reading() as unit:
+        stored = _stored(unit, call)
+        return Reply(200, bundle_of(unit, server, stored), {"Content-Type": "application/json"})
+
+
+async def get_messages(server: Server, call: Call) -> Reply:
+    """Oldest first."""
+    to = call.query.get("to", "")
+    to = f"+{to[1:]}" if to.startswith(" ") else to
+    with server.store.reading() as unit:
+        return Reply(200, inbox(unit, channel=call.query.get("channel", ""), to=to))
+
+
+async def get_checks(_: Server, __: Call) -> Reply:
+    return Reply(200, [{"id": c.id, "citation": c.citation, "needs": sorted(c.needs)} for c in CHECKS])
+
+
+async def get_requests(server: Server, _: Call) -> Reply:
+    return Reply(200, [recorded(entry) for entry in server.requests])
+
+
+async def get_log(server: Server, call: Call) -> Reply:
+    """The hash-chained log, oldest first; `?after=` a sequence number, `?most=`."""
+    after, most = (_number(call, name, default) for name, default in (("after", 0), ("most", 10_000)))
+    with server.store.reading() as unit:
+        return Reply(200, msgspec.to_builtins(unit.log_entries(after, most)))
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise FormatError(name, "a whole number")
+    return int(text)
+
+
+async def get_webhooks(server: Server, _: Call) -> Reply:
+    """The delivery log of webhooks, newest first."""
+    with server.store.reading() as unit:
+        rows = unit.sql.all("list_webhooks", most=1000)
+    names = ("id", "url", "path", "headers", "body", "state", "attempts", "nextAt", "history")
+    return Reply(
+        200,
+        [dict(zip(names, (*row[:3], json.loads(row[3]), *row[4:8], json.loads(row[8])), strict=True)) for row in rows],
+    )
+
+
+async def get_payments(server: Server, call: Call) -> Reply:
+    """Executed payments of a user: `?user=`, `?dialect=` (default bank)."""
+    with server.store.reading() as unit:
+        rows = unit.sql.all(
+            "payments_of_user", dialect=call.query.get("dialect", "bank"), user=call.query.get("user", "")
+        )
+    return Reply(
+        200, [{"paymentId": r[0], "transactionId": r[1], "createdAt": r[2], "payload": json.loads(r[3])} for r in rows]
+    )
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
+
+
+def _guarded(handler: Callable[[Server, Call], Awaitable[Reply]]) -> Handler:
+    async def guarded(server: Server, call: Call) -> Reply:
+        check_operator(server, call)
+        return await handler(server, call)
+
+    return guarded
+
+
+_ERROR: Final = ref("DeviceError")
+_ANY: Final[dict[str, Any]] = {}
+
+
+def _route(
+    method: str,
+    path: str,
+    handler: Callable[[Server, Call], Awaitable[Reply]],
+    summary: str,
+    *names: str,
+    body: Any = None,
+) -> Endpoint:
+    refusals = {400: "Not valid", 401: "Token", 403: "Not from here", 404: "Unknown", 413: "Too large", 503: "Busy"}
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "parameters": [query(name) for name in names],
+        "responses": {"200": response("OK", _ANY)}
+        | {str(status): response(text, _ERROR) for status, text in refusals.items()},
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return Endpoint(method, path, _guarded(handler), operation)
+
+
+_NUMBER: Final = {"type": "number", "minimum": 0}
+DIALECT: Final = Dialect(
+    name="stub",
+    prefix="/_stub",
+    endpoints=(
+        _route("POST", "/reset", reset, "Everything as on a fresh server, save the clock"),
+        _route("GET", "/clock", get_clock, "The server's clock"),
+        _route(
+            "PUT", "/clock", put_clock, "Set, freeze or release it", body=obj(now=STRING, frozen={"type": "boolean"})
+        ),
+        _route("POST", "/clock/advance", advance_clock, "Move it forward", body=obj(("seconds",), seconds=_NUMBER)),
+        _route("GET", "/users", get_users, "Users with their secrets and balances"),
+        _route("PUT", "/users", put_users, "Add or change users", body=_ANY),
+        _route(
+            "POST",
+            "/users/{id}/unblock",
+            unblock_user,
+            "Lift a block",
+            "dialect",
+            body=obj(("proofRef",), proofRef=STRING),
+        ),
+        _route("GET", "/users/{id}/devices", get_devices, "A user's devices", "dialect"),
+        _route("DELETE", "/users/{id}/devices", revoke_devices, "Revoke all of them", "dialect"),
+        _route("DELETE", "/users/{id}/devices/{deviceId}", revoke_devices, "Revoke one", "dialect"),
+        _route(
+            "GET", "/transactions", get_transactions, "Challenges of every dialect, newest first", "dialect", "user"
+        ),
+        _route("GET", "/transactions/{id}/verdict", get_verdict, "The verdict of an attempt", "attempt"),
+        _route("GET", "/transactions/{id}/evidence", get_evidence, "The evidence bundle of an attempt", "attempt"),
+        _route("GET", "/messages", get_messages, "SMS, mail and push, oldest first", "channel", "to"),
+        _route("GET", "/checks", get_checks, "Every check: id, citation, needs"),
+        _route("GET", "/requests", get_requests, "What was asked and answered, secrets left out"),
+        _route("GET", "/log", get_log, "The hash-chained event log", "after", "most"),
+        _route("GET", "/webhooks", get_webhooks, "Webhook deliveries"),
+        _route("GET", "/payments", get_payments, "Executed payments", "dialect", "user"),
+        _route("GET", "/health", health, "Whether the server and its database are well"),
+    ),
+    not_found=lambda _: error(404, "unknown_route", "no such route"),
+    method_not_allowed=lambda _: error(405, "method", "method not allowed here"),
+    too_large=lambda _: error(413, "too_large", "expected a body of at most 64 KiB"),
+    unavailable=lambda _: Reply(
+        503, {"error": {"code": "unavailable", "message": "busy; try again"}}, {"Retry-After": "1"}
+    ),
+    broken=lambda _: error(500, "internal", "something went wrong here"),
+    bad_format=lambda _, problem: error(400, "not_valid", str(problem), problem.field),
+)

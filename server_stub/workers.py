@@ -1,0 +1,39 @@
+"""What runs beside the requests: webhook and mail delivery, from start-up to shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from server_stub.server import Server
+
+Worker = Callable[[Server], Coroutine[Any, Any, None]]
+
+
+async def lifespan(server: Server, receive: Receive, send: Send) -> None:
+    """ASGI lifespan: start the workers, stop them."""
+    await receive()
+    tasks = [asyncio.create_task(worker(server)) for worker in _workers(server)]
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    server.stopping = True
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def _workers(server: Server) -> list[Worker]:
+    workers: list[Worker] = []
+    if server.settings.webhook or server.settings.sms_webhook:
+        from server_stub.webhooks import run as deliver_webhooks
+
+        workers.append(deliver_webhooks)
+    if server.settings.smtp:
+        from server_stub.mail import run as deliver_mail
+
+        workers.append(deliver_mail)
+    return workers
