@@ -66,7 +66,8 @@ class Check(Generic[C]):
 
 
 def run_into(checks: Iterable[Check[C]], case: C, findings: list[Finding], unmet: set[str]) -> None:
-    """Append every check's finding, in order; add to `unmet` those that failed or were not run. A need is met by `pass` or `not_applicable`."""
+    """Append every check's finding, in order; add to `unmet` those that failed or were not run. A need is met by
+    `pass` or `not_applicable`."""
     for check in checks:
         if unmet and not unmet.isdisjoint(check.needs):
             unmet.add(check.id)

@@ -1,7 +1,8 @@
 """From received text to structures, strictly, and quickly where the text is plain.
 
-A text is plain if decoding and encoding it again gives the same bytes: then it has no duplicate members, no odd numbers and no white space,
-and what a C decoder read is what the strict reader would have read. Anything else goes to the strict reader.
+A text is plain if decoding and encoding it again gives the same bytes: then it has no duplicate members, no odd
+numbers and no white space, and what a C decoder read is what the strict reader would have read. Anything else goes to
+the strict reader.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from device_keys.encoding import MAX_JSON_DEPTH, FormatError, b64url_decode, parse_json_object
+from device_keys.encoding import MAX_JSON_DEPTH, b64url_decode, parse_json_object
 from device_keys.messages import Assertion, ClientData, parse_client_data
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -31,7 +32,7 @@ def read_plain(raw: bytes) -> dict[str, Any] | None:
 
 def read_assertion(text: str) -> Assertion:
     """An AuthenticationResponseJSON. Raises FormatError."""
-    record = read_plain(text.encode("utf-8", "replace"))
+    record = read_plain(text.encode()) if text.isascii() else None
     if record is None:
         return Assertion.from_json(parse_json_object(text, "assertion"))
     response = record.get("response")
@@ -70,6 +71,3 @@ def read_client_data(raw: bytes) -> ClientData:
         return parse_client_data(raw)
     challenge = b64url_decode(get("challenge"), "clientDataJSON.challenge")
     return ClientData(raw, kind, challenge, origin, cross, top, payment, device)
-
-
-__all__ = ["FormatError", "read_assertion", "read_client_data", "read_plain"]
