@@ -250,6 +250,7 @@ PROFILES: Final[dict[str, Profile]] = {
             model="iPhone 8",
             os="iOS 16.7",
             biometric=BiometricClass.TOUCH_ID,
+            biometric_schedule="ios-touch",
             screen_lock_schedule="ios-older",
             apple=AppleBuild("16.7", extension_map=False),
         ),
