@@ -27,7 +27,7 @@ def _ask(options: argparse.Namespace, method: str, path: str, body: Any = None) 
     context = None
     if url.startswith("https:"):
         context = ssl.create_default_context()
-        from server_stub.local_ca import ca_certificate
+        from device_keys.local_ca import ca_certificate
 
         if ca_certificate().is_file():
             context.load_verify_locations(ca_certificate())
@@ -150,7 +150,7 @@ def _show(options: argparse.Namespace, out: TextIO, verdict: dict[str, Any], bun
 
 def ca(options: argparse.Namespace, out: TextIO) -> int:
     """`ca`: the path of the local test CA's certificate, made if it is not there yet."""
-    from server_stub.local_ca import make_ca
+    from device_keys.local_ca import make_ca
 
     path = make_ca()
     print(json.dumps({"certificate": str(path)}) if options.json else path, file=out)

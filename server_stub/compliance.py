@@ -16,14 +16,13 @@ The log extract holds this user's entries up to and including those that the dec
 | `challenge_issued` | `challenge_id`, `trigger` (a, b, c), `exp` |
 | `display_ack` | `challenge_id`, `text_hash`: written when an assertion with a `payment` member verifies |
 | `sca_attempt` | `outcome` (accepted, failed, not_evaluated), `attempt`, `challenge_id`, `credential_id`, `internal_reason` (ids of
-  failed checks), `public_problem_id`, `elements` ([{category, method}]), `masked_input` (true, false, null) |
-| `login_failed` | none: counts as a failure in a row |
+  failed checks), `public_problem_id`, `elements` (method names), `masked_input` (true, false, null), `method` [4] |
 | `code_accepted` | `code_id`, `order_id` |
 | `code_replayed` | `code_id` |
 | `block_temp` | `until`, `basis` |
 | `alert_before_permanent`, `block_permanent` | none |
 | `unblock` | `proof_ref` |
-| `credential_bound` | `credential_id`, `device_id`, `sca_ref` [2] or `in_person_ref`, `channels` [3] |
+| `credential_bound` | `credential_id`, `device_id`, `sca_ref` [2] or `in_person_ref`, `channels` [3], `bound_elsewhere` (a count) |
 | `credential_activated` | `credential_id`, `sca_ref` or `in_person_ref`, `method`, `code_expires_at` |
 | `credential_renewed`, `credential_suspended` | `credential_id` |
 | `credential_revoked` | `credential_id`, `status_updated_at` |
@@ -32,6 +31,8 @@ The log extract holds this user's entries up to and including those that the dec
 
 [1] A session that a refresh token resumes after more than 300 s of silence starts anew. [2] The event id or code id of an earlier
 `code_accepted`. [3] `[{"feature": passcode | activation-code, "channel": branch | post | sms | email | push | app, "verified": bool}]`.
+[4] `ENROLMENT` marks attempts at an activation code, which have a count of their own; a failed login is an `sca_attempt` without a
+transaction.
 """
 
 from __future__ import annotations

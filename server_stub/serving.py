@@ -83,7 +83,8 @@ def build_server(options: argparse.Namespace) -> Server:
     """A server as the options say, its database opened and its demo users in place."""
     settings = settings_of(options)
     try:
-        trust = load_trust(options.trust_anchors, options.revocation_list)
+        folders = [Path(options.trust_anchors)] if options.trust_anchors else []
+        trust = load_trust(folders, Path(options.revocation_list) if options.revocation_list else None)
     except (OSError, FormatError) as problem:
         raise CommandError(Exit.UNREADABLE, "unreadable", f"trust anchors: {problem}") from problem
     try:
@@ -156,7 +157,7 @@ def uvicorn_config(app: Any, options: argparse.Namespace) -> Any:
 
     tls: dict[str, Any] = {}
     if options.tls:
-        from server_stub.local_ca import certificate_for
+        from device_keys.local_ca import certificate_for
 
         chain, key = certificate_for(options.host)
         tls = {"ssl_certfile": str(chain), "ssl_keyfile": str(key)}
