@@ -18,7 +18,7 @@ MAX_JSON_DEPTH: Final = 32
 _TO_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING: Final = (b"", b"!", b"==", b"=")
 _LAST: Final = (frozenset(range(256)), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
-_BEYOND_MSGSPEC: Final = re.compile(rb"\\|(?:^|[:,\[])-?(?:\d+[.eE]|\d{16})")
+_BEYOND_MSGSPEC: Final = re.compile(rb"[\\\xf0-\xf4]|(?:^|[:,\[])-?(?:\d+[.eE]|\d{16})")
 
 
 class FormatError(ValueError):
@@ -95,14 +95,15 @@ def _check_depth(value: Any, field: str, left: int) -> None:
 def canonical_json(value: Any, field: str = "value") -> bytes:
     """RFC 8785 form; numbers that it cannot carry (integers of 2^53 and more, infinities) are a `FormatError`.
 
-    Plain ASCII text and small integers, that is nearly every order, take msgspec's way, whose sorted form is then the same bytes.
+    Text without escapes or characters beyond the basic plane, and small integers, that is nearly every order, take msgspec's way,
+    whose sorted form is then the same bytes.
     """
     import msgspec
     import rfc8785
 
     try:
         plain = msgspec.json.encode(value, order="sorted")
-        if plain.isascii() and _BEYOND_MSGSPEC.search(plain) is None and msgspec.json.decode(plain) == value:
+        if _BEYOND_MSGSPEC.search(plain) is None and msgspec.json.decode(plain) == value:
             return plain
     except (TypeError, ValueError, RecursionError, OverflowError):
         pass  # not for msgspec to judge

@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from device_keys.encoding import (
@@ -102,19 +103,27 @@ def parse_authenticator_data(data: bytes) -> AuthenticatorData:
     where = "authenticatorData"
     if len(data) < 37:
         raise FormatError(where, "at least 37 bytes")
-    flags = Flags(data[32])
+    flags = data[32]
     rest = data[37:]
     credential = None
     extensions = None
-    if flags & Flags.AT:
+    if flags & 0x40:
         credential, rest = parse_attested_credential(rest)
-    if flags & Flags.ED:
-        extensions, rest = cbor_decode_prefix(rest, f"{where}.extensions")
-        if not isinstance(extensions, dict) or not all(isinstance(key, str) for key in extensions):
-            raise FormatError(f"{where}.extensions", "a map with text keys")
+    if flags & 0x80:
+        extensions, rest = _parse_extensions(rest)
     if rest:
         raise FormatError(where, "nothing after what its flags announce")
-    return AuthenticatorData(data, data[:32], flags, int.from_bytes(data[33:37], "big"), credential, extensions)
+    return AuthenticatorData(data, data[:32], Flags(flags), int.from_bytes(data[33:37], "big"), credential, extensions)
+
+
+@lru_cache(maxsize=256)
+def _parse_extensions(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The extension map at the start of `data`, and what follows; a phone sends the same one again and again, so the last ones are kept."""
+    where = "authenticatorData.extensions"
+    extensions, rest = cbor_decode_prefix(data, where)
+    if not isinstance(extensions, dict) or not all(isinstance(key, str) for key in extensions):
+        raise FormatError(where, "a map with text keys")
+    return extensions, rest
 
 
 def parse_attested_credential(data: bytes) -> tuple[AttestedCredential, bytes]:

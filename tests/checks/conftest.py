@@ -21,6 +21,8 @@ from device_keys.attestation.app_attest import (
     build_auth_data,
     encode_assertion,
     extension_map,
+)
+from device_keys.attestation.app_attest import (
     key_id as app_key_id,
 )
 from device_keys.clock import rfc3339
@@ -205,7 +207,7 @@ class Approval:
                     "expires_at": NOW + timedelta(seconds=210),
                     **self.transaction,
                 }
-            ),  # fmt: skip
+            ),
             "caller": CallerFacts(**{"user": USER, "session": "s-1", **self.caller}),
             "secret": secret,
             "evidence_source": "header",
@@ -219,7 +221,7 @@ class Approval:
                     "expires_at": NOW + timedelta(seconds=100),
                     **self.nonce,
                 }
-            ),  # fmt: skip
+            ),
             **self.facts,
         }
         return Evidence(**fields)
