@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from device_keys.encoding import parse_json_object
@@ -211,9 +211,8 @@ def uniform_refusal(scene: Scene) -> Ruling:
     """Every failed attempt got one and the same public answer."""
     if not scene.device:
         return absent("one element is tested by this call, so its answer cannot tell two apart")
-    answers = {entry.fields.get("public_problem_id") for entry in failed_attempts(scene)} | set(
-        scene.observed.public_problem_ids or ()
-    )
+    failed = [entry for entry in failed_attempts(scene) if not _of_enrolment(entry)]
+    answers = {entry.fields.get("public_problem_id") for entry in failed} | set(scene.observed.public_problem_ids or ())
     if len(answers) > 1:
         return fails(
             f"failed attempts were answered in {len(answers)} ways: {', '.join(sorted(map(str, answers)))}",
@@ -231,49 +230,60 @@ def failed_attempts(scene: Scene) -> list[LogEntry]:
     ]
 
 
+def _of_enrolment(entry: LogEntry) -> bool:
+    """Whether an attempt was one at an activation code: one element, with its own count and its own answer."""
+    return entry.fields.get("method") == "ENROLMENT"
+
+
 def _evaluated(entry: LogEntry) -> bool:
     return entry.fields.get("outcome") in ("accepted", "failed")
 
 
 def five_failures(scene: Scene) -> Ruling:
-    """Replay of the log: no attempt was evaluated after the fifth failure in a row unless a block had been in force and ended."""
+    """Replay of the log: after the fifth failure in a row nothing is evaluated until a block was in force and ended."""
     behind = scene.present("user.not_blocked")
-    if scene.config.maximum_failures > 5:
-        return fails(f"the policy allows {scene.config.maximum_failures} failures in a row", Grade.DECLARED, *behind)
-    count, blocked = 0, False
-    for entry in scene.events("sca_attempt", "login_failed", "block_temp", "block_permanent", "unblock"):
-        if entry.event.startswith("block_"):
-            blocked = True
-        elif entry.event == "unblock":
-            count, blocked = 0, False
-        elif entry.event == "login_failed" or _evaluated(entry):
-            if count >= scene.config.maximum_failures:
-                if not blocked:
-                    return fails(
-                        f"entry {entry.seq}: evaluated after {count} failures in a row without a block",
-                        Grade.LOGGED,
-                        *behind,
-                    )
-                count, blocked = 0, False
-            if _evaluated_during_block(scene, entry):
-                return fails(f"entry {entry.seq}: evaluated while the user was blocked", Grade.LOGGED, *behind)
-            count = 0 if entry.fields.get("outcome") == "accepted" else count + 1
+    limit = scene.config.maximum_failures
+    if limit > 5:
+        return fails(f"the policy allows {limit} failures in a row", Grade.DECLARED, *behind)
+    enrolments = {entry.transaction for entry in scene.events("sca_attempt") if _of_enrolment(entry)}
+    problem = next((found for count in ("", *sorted(enrolments)) if (found := _replayed(scene, count, limit))), None)
+    if problem is not None:
+        return fails(problem, Grade.LOGGED, *behind)
     if scene.attempt_entry is None:
         return unknown("the log holds no record of this attempt", *behind)
     return passes(Grade.LOGGED, *behind)
 
 
-def _evaluated_during_block(scene: Scene, entry: LogEntry) -> bool:
-    """Whether a block of this user was in force when an attempt was evaluated."""
+def _replayed(scene: Scene, enrolment: str, limit: int) -> str | None:
+    """What went wrong in one count: the user's own, or that of an enrolment's activation code, which ends with the enrolment."""
+    count, blocked = 0, False
+    for entry in scene.events("sca_attempt", "block_temp", "block_permanent", "unblock"):
+        if entry.event.startswith("block_"):
+            blocked = blocked or not enrolment
+        elif entry.event == "unblock":
+            count, blocked = 0, False
+        elif _counts(entry, enrolment):
+            if count >= limit and not blocked:
+                return f"entry {entry.seq}: evaluated after {count} failures in a row without a block"
+            if not enrolment and _during_block(scene, entry):
+                return f"entry {entry.seq}: evaluated while the user was blocked"
+            before, blocked = (0 if blocked else count), False
+            count = 0 if entry.fields.get("outcome") == "accepted" else before + 1
+    return None
+
+
+def _counts(entry: LogEntry, enrolment: str) -> bool:
+    """Whether an attempt belongs to this count and was evaluated."""
+    return _evaluated(entry) and (entry.transaction == enrolment if enrolment else not _of_enrolment(entry))
+
+
+def _during_block(scene: Scene, entry: LogEntry) -> bool:
+    """Whether a block of this user was in force when an attempt was evaluated; one without an end lasts until it is lifted."""
     until: datetime | None = None
     for other in scene.events("block_temp", "block_permanent", "unblock"):
-        if other.seq > entry.seq:
-            break
-        until = (
-            None
-            if other.event == "unblock"
-            else instant(other.fields.get("until")) or datetime.max.replace(tzinfo=scene.evidence.now.tzinfo)
-        )
+        if other.seq < entry.seq:
+            end = instant(other.fields.get("until")) or datetime.max.replace(tzinfo=UTC)
+            until = None if other.event == "unblock" else end
     at = instant(entry.at)
     return until is not None and at is not None and at < until
 

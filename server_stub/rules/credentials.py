@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from server_stub.log_chain import LogEntry
 from server_stub.rules.code import sca_behind
-from server_stub.rules.elements import method_name
+from server_stub.rules.elements import category_of, method_name
 from server_stub.rules.factors import channels, used
 from server_stub.rules.ruling import FAIL, UNDETERMINED, Ruling, absent, fails, passes, unknown, weakest
 from server_stub.rules.scene import Platform, Scene, instant
@@ -149,7 +150,10 @@ def not_lost(scene: Scene) -> Ruling:
 def one_user(scene: Scene) -> Ruling:
     """The key is bound to no other user."""
     behind = scene.present("credential.user")
-    elsewhere = scene.observed.key_bound_to_another_user
+    assert scene.binding is not None
+    elsewhere: Any = scene.observed.key_bound_to_another_user
+    if elsewhere is None:
+        elsewhere = scene.binding.fields.get("bound_elsewhere")
     if elsewhere:
         return fails("the key is bound to another user too", Grade.LOGGED, *behind)
     assert scene.evidence.credential is not None
@@ -201,13 +205,14 @@ def bound_with_sca(scene: Scene) -> Ruling:
 
 
 def _two_elements(attempt: LogEntry) -> Ruling:
-    """Whether the elements that an `sca_attempt` names (objects with `category` and `method`) are of two categories."""
+    """Whether the elements that an `sca_attempt` names, by method, are of two categories."""
     listed = attempt.fields.get("elements")
-    shown = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    if not shown:
+    items = listed if isinstance(listed, list) else []
+    methods = [method_name(str(item.get("method") if isinstance(item, dict) else item)) for item in items]
+    if not methods:
         return unknown("the elements of the enrolment's authentication are not on record")
-    names = ", ".join(method_name(str(item.get("method"))) for item in shown)
-    if len({item.get("category") for item in shown}) < 2:
+    names = ", ".join(methods)
+    if len({category_of(method) for method in methods} - {None}) < 2:
         return fails(f"the key was bound with one category only: {names}", Grade.LOGGED)
     return passes(Grade.LOGGED, reason=f"bound with: {names}")
 

@@ -58,7 +58,13 @@ def session_identifiers(scene: Scene) -> Ruling:
     """Each event of a session names it, and no session began twice under another user."""
     if not scene.log:
         return unknown("no log was given")
-    nameless = next((entry for entry in scene.log if entry.event in _IN_SESSION and not entry.session), None)
+    # A failed login is an attempt outside any transaction: there is no session yet.
+    bound = [
+        entry
+        for entry in scene.log
+        if entry.event in _IN_SESSION and (entry.transaction or entry.event != "sca_attempt")
+    ]
+    nameless = next((entry for entry in bound if not entry.session), None)
     if nameless is not None:
         return unknown(f"entry {nameless.seq} ({nameless.event}) names no session")
     users: dict[str, str] = {}
