@@ -53,6 +53,7 @@ PAYLOAD = {
     "currency": "GBP",
     "payee": {"name": "Ada Lovelace", "sortCode": "010203", "accountNumber": "12345678"},
 }
+OBSERVED = Observations(nonce_repeated=False, key_bound_to_another_user=False, device_bound_to_another_user=False)
 Phone = Literal["android", "iphone", "self"]
 
 
@@ -80,7 +81,8 @@ def registration(phone: Phone, factor: str, **hardware: Any) -> dict[str, Any]:
     """RegistrationResponseJSON of the phone's format; the statement's signature is not looked at here."""
     client_data = build_client_data("webauthn.create", bytes(32), "https://stepup-simulator.test")
     auth_data = build_authenticator_data(
-        hashlib.sha256(b"stepup-simulator.test").digest(), Flags.UP | Flags.UV, 1, credential_id=b"credential", public_key=public_key(key().public_key())
+        hashlib.sha256(b"stepup-simulator.test").digest(), Flags.UP | Flags.UV, 1, credential_id=b"credential",
+        public_key=public_key(key().public_key()),
     )  # fmt: skip
     if phone == "android":
         gate = {"no_auth_required": True} if factor == "possession" else {"user_auth_type": 2}
@@ -102,9 +104,7 @@ class Stage:
     log: list[LogEntry] = field(default_factory=list)
     accepted: bool = True
     config: Config = SERVER_CONFIG
-    observed: Observations = Observations(
-        nonce_repeated=False, key_bound_to_another_user=False, device_bound_to_another_user=False
-    )
+    observed: Observations = OBSERVED
     rejudge: Rejudge | None = None
 
     def bend(self, **facts: Any) -> Stage:
@@ -258,7 +258,8 @@ def assertion_json(
 # What does not apply to a kind of phone: the ids that its honest run leaves not_applicable.
 NOT_ON: dict[str, tuple[str, ...]] = {
     "android": ("app_attest.",),
-    "iphone": ("attestation.description", "attestation.position", "attestation.security_level", "attestation.key_origin", "attestation.purpose",
+    "iphone": ("attestation.description", "attestation.position", "attestation.security_level", "attestation.key_origin",
+               "attestation.purpose",
                "attestation.all_applications", "attestation.verified_boot", "attestation.device_locked", "attestation.patch_level",
                "attestation.gate"),
     "self": ("app_attest.", "attestation."),
@@ -284,7 +285,8 @@ def honest(
             trigger="b" if kind is Kind.PAYMENT else "a",
         ),
         caller=CallerFacts(user=USER, session="session"),
-        secret=SecretFacts(kind="passcode", result="right", username_matches=True) if method == "PASSCODE" else SecretFacts(kind="", refresh_token_matches=True),
+        secret=SecretFacts(kind="passcode", result="right", username_matches=True)
+        if method == "PASSCODE" else SecretFacts(kind="", refresh_token_matches=True),
         evidence_source="delivered",
         assertion=assertion_json(payload, method, kind),
         credential=CredentialFacts(
@@ -292,7 +294,8 @@ def honest(
             registration=registration(phone, factor, **hardware), challenge=b64url_encode(bytes(32)), enrolled_at=ENROLLED, sign_count=1,
             app_attest={"keyId": "AA", "attestation": "AA"} if phone == "iphone" else None,
         ),
-        nonce=NonceFacts(value=nonce, transaction_id=TRANSACTION, issued_at=NOW - timedelta(seconds=10), expires_at=NOW + timedelta(seconds=110)),
+        nonce=NonceFacts(value=nonce, transaction_id=TRANSACTION, issued_at=NOW - timedelta(seconds=10),
+                         expires_at=NOW + timedelta(seconds=110)),
     )  # fmt: skip
     for check in CHECKS:
         if check.id.startswith(NOT_ON[phone]):
@@ -380,7 +383,8 @@ def _write_log(stage: Stage, code: str, kind: Kind) -> None:
     if kind is Kind.PAYMENT:
         stage.write("display_ack", challenge_id=code, text_hash="t" * 64)
     stage.write(
-        "sca_attempt", challenge_id=code, credential_id=credential_id, outcome="accepted", attempt=1, internal_reason=[], public_problem_id="",
+        "sca_attempt", challenge_id=code, credential_id=credential_id, outcome="accepted", attempt=1, internal_reason=[],
+        public_problem_id="",
         method=stage.method, masked_input=True if stage.method == "PASSCODE" else None,
     )  # fmt: skip
     stage.write("code_accepted", code_id=code, order_id=TRANSACTION)
