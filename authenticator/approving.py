@@ -11,7 +11,7 @@ from authenticator.ceremonies import HONEST, Draft, Edits, Scene, StepUp, draft_
 from authenticator.client import Call
 from authenticator.errors import Refused, Unreadable, UsageError
 from authenticator.phone import find_profile
-from authenticator.sensor import present_biometric
+from authenticator.sensor import lockout_report, present_biometric
 from authenticator.state import BIOMETRIC, POSSESSION, Credential, Enrolment, PhoneState
 from device_keys.encoding import FormatError, b64url_encode
 from device_keys.messages import Assertion
@@ -78,17 +78,19 @@ def sign(
     factor: str,
     *,
     outcome: str = "match",
+    held: bool = True,
     edits: Edits = HONEST,
 ) -> Approval:
     """The user has seen the order and authenticates: the assertion, signed by the factor's key.
 
-    `outcome` is what the biometric sensor meets: match, no-match, cancel. Raises `Refused` where nothing was signed.
+    `outcome` is what the biometric sensor meets: match, no-match, cancel, timeout. `held`: the owner has unlocked the phone (headless).
+    Raises `Refused` where nothing was signed.
     """
     credential = _credential(enrolment, step_up, factor)
     scene = Scene(phone, phone.server(enrolment.server), enrolment, phone.now(), step_up)
     edits.before(scene)
     draft = edits.draft(_draft(scene, step_up, credential), scene)
-    assertion = _signed(scene, draft, outcome, edits)
+    assertion = _signed(scene, draft, outcome, held, edits)
     return Approval(enrolment, step_up, factor, edits.assertion(assertion, scene))
 
 
@@ -102,30 +104,21 @@ def _credential(enrolment: Enrolment, step_up: StepUp, factor: str) -> Credentia
 
 
 def _draft(scene: Scene, step_up: StepUp, credential: Credential) -> Draft:
-    state = scene.phone.state
     return draft_step_up(
         step_up,
         credential,
         origin=scene.enrolment.origin,
         now=scene.now,
-        lockout=lockout(state),
+        lockout=lockout_report(scene.phone.state),
         level=find_profile(scene.enrolment.profile).security_level,
     )
 
 
-def lockout(state: PhoneState) -> dict[str, int]:
-    """The phone's local failure counters, as it reports them inside the signed response (phone-behaviour section 9)."""
-    return {
-        "screenFailures": int(state.locks.get("screenFailures", 0)),
-        "biometricFailures": int(state.locks.get("biometricFailures", 0)),
-    }
-
-
-def _signed(scene: Scene, draft: Draft, outcome: str, edits: Edits) -> Assertion:
+def _signed(scene: Scene, draft: Draft, outcome: str, held: bool, edits: Edits) -> Assertion:
     """Counters are taken, the user verified where the key wants it, and all of it saved, before the signature is handed out."""
     with scene.phone.edit() as state:
         try:
-            operation, token, refused = release(scene.phone, state, draft.key_id, outcome)
+            operation, token, refused = release(scene.phone, state, draft.key_id, outcome, held=held)
             assertion = None if refused else _assertion(scene, draft, operation, token, edits)
         except HardwareError as error:
             raise hardware_refusal(error) from error
@@ -134,13 +127,15 @@ def _signed(scene: Scene, draft: Draft, outcome: str, edits: Edits) -> Assertion
     return assertion
 
 
-def release(phone: Phone, state: PhoneState, key_id: str, outcome: str) -> tuple[int, AuthToken | None, Refused | None]:
+def release(
+    phone: Phone, state: PhoneState, key_id: str, outcome: str, *, held: bool = True
+) -> tuple[int, AuthToken | None, Refused | None]:
     """Open one operation with the key; for a gated one the sensor is asked. A failed match is a result, since it must be remembered."""
     hardware = phone.hardware
     operation = hardware.begin(key_id)
     if hardware.info(key_id).gate is Gate.NONE:
         return operation, None, None
-    token, refused = present_biometric(state, hardware, operation, outcome, phone.now())
+    token, refused = present_biometric(phone, state, operation, outcome, phone.now(), held=held)
     return operation, token, refused
 
 

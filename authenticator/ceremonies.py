@@ -245,7 +245,7 @@ class CreationOptions:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where an edit finds itself: the phone, its server, its enrolment, the instant; the step-up while approving, the key's plan while registering it."""
+    """Where an edit finds itself: phone, server, enrolment, instant; the step-up while approving, the key's plan while registering it."""
 
     phone: Phone
     server: ServerClient
@@ -283,9 +283,9 @@ class Edits:
     """The seams of both ceremonies, in the order in which they are passed.
 
     Enrolling: `key` → `registration` → `claims` (what the maker is to attest) → `attested` (the finished object) → `app_claims` (what
-    Apple is to attest) → `enrolment` (the message to the server) → `enrolled` (acts afterwards). Approving: `before` → `draft` →
-    `app_attest` (the iPhone app's own assertion) → `assertion` → `request` (what is printed, or sent by the bank app) → `after` (acts before the request is used). `bank_app` is the script by
-    which the phone's bank app pays.
+    Apple is to attest) → `enrolment` (the message to the server) → `enrolled` (acts afterwards).
+    Approving: `before` → `draft` → `app_attest` (the iPhone app's own assertion) → `assertion` → `request` (what is printed, or sent by
+    the bank app) → `after` (acts before the request is used). `bank_app` is the script by which the phone's bank app pays.
     """
 
     key: Edit[KeyPlan] = same

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "mail": "authenticator.commands.inbox:mail",
     "totp": "authenticator.commands.inbox:totp",
     "keys": "authenticator.commands.keys:run",
+    "unlock": "authenticator.commands.keys:unlock",
     "profiles": "authenticator.commands.lists:profiles",
     "faults": "authenticator.commands.lists:faults",
     "attest": "authenticator.commands.reviewing:attest",
@@ -67,6 +68,8 @@ def build_parser() -> _Parser:
     _add_inboxes(command)
     keys = command("keys", "list the keys in the secure hardware, or wipe the phone")
     keys.add_argument("action", nargs="?", choices=["reset"], help="reset: delete all keys and enrolments")
+    unlock = command("unlock", "give the screen lock's PIN: frees a locked biometric sensor")
+    unlock.add_argument("--pin", default="1234", metavar="TEXT|-", help="the PIN (- reads stdin; default 1234)")
     command("profiles", "list the phones that can be simulated")
     command("faults", "list the misbehaviours that can be simulated, each with the check that it trips")
     _add_reviewing(command)

@@ -128,6 +128,8 @@ class ServerClient:
 def refusal(answer: Answer) -> Refused:
     """The server's refusal as an error: its code and message where it gives any, else the status."""
     body = answer.body if isinstance(answer.body, dict) else {}
+    if isinstance(body.get("error"), dict):
+        body = body["error"]
     code = body.get("code") or body.get("errorCode") or f"http_{answer.status}"
     message = body.get("message") or body.get("errorCode") or "no reason given"
     return Refused(str(code), f"The server refused with {answer.status}: {message}")

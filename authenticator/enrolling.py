@@ -68,11 +68,12 @@ def enrol(phone: Phone, applicant: Applicant, *, edits: Edits = HONEST) -> Enrol
     finish = Call("POST", f"/device/v1/enrolments/{quote(enrolment_id, safe='')}", _bearer(enrolment))
     with phone.edit() as state:
         _make_room(phone, state, enrolment, applicant.seed)
+        if state.profile != profile.name:
+            state.profile, state.locks = profile.name, None
         scene = Scene(phone, server, enrolment, phone.now())
         workshop = _Workshop(phone, state, profile, options, edits, scene)
         enrolment, message = workshop.make(enrolment, code)
         enrolment = _send(scene, finish, edits.enrolment(message, scene), enrolment)
-        state.profile = profile.name
         state.enrolments[enrolment.name] = enrolment
     edits.enrolled(Scene(phone, server, enrolment, phone.now()))
     return phone.enrolment(enrolment.server, enrolment.dialect)
@@ -114,19 +115,18 @@ def _bearer(enrolment: Enrolment) -> dict[str, str]:
 
 
 def _make_room(phone: Phone, state: PhoneState, enrolment: Enrolment, seed: str | None) -> None:
-    """Delete the replaced enrolment's keys. A seed starts the phone anew where no other enrolment lives on it, so that it repeats."""
+    """Delete the replaced enrolment's keys. A new seed starts the phone anew; the seed that it has already goes on where it is."""
     replaced = state.enrolments.pop(enrolment.name, None)
     for key_id in replaced.key_ids if replaced is not None else ():
         phone.hardware.delete(key_id)
-    if seed is None:
+    if seed is None or seed == state.seed:
         return
-    if state.enrolments and seed != state.seed:
+    if state.enrolments:
         raise UsageError(
-            "--seed: this phone has other enrolments under another seed (or none); use a new --home, or: keys reset",
+            "--seed: this phone has other enrolments, made without this seed; use another --home, or: keys reset",
             field="--seed",
         )
-    if not state.enrolments:
-        phone.restart(seed)
+    phone.restart(seed)
 
 
 def _send(scene: Scene, finish: Call, message: dict[str, Any], enrolment: Enrolment) -> Enrolment:

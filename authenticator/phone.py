@@ -168,7 +168,7 @@ class Phone:
 
     def restart(self, seed: str | None) -> None:
         """Inside `edit`: new hardware under `seed` (None: unpredictable); keys and enrolments are gone."""
-        self._state.seed, self._state.entropy, self._state.enrolments, self._state.locks = seed, {}, {}, {}
+        self._state.seed, self._state.entropy, self._state.enrolments, self._state.locks = seed, {}, {}, None
         self._use_seed(seed)
         self._hardware = SecureHardware(None, entropy=self._entropy)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from authenticator.locks import Locks
+
 POSSESSION = "possession"
 BIOMETRIC = "biometric"
 
@@ -85,7 +87,7 @@ class PhoneState(msgspec.Struct, rename="camel", kw_only=True):
     entropy: dict[str, int] = {}
     skew_seconds: float = 0.0
     hardware: dict[str, Any] = {}
-    locks: dict[str, Any] = {}
+    locks: Locks | None = None
     enrolments: dict[str, Enrolment] = {}
     read: dict[str, int] = {}
     authenticator_app: list[str] = []

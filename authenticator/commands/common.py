@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from authenticator.client import server_url
+from authenticator import client
 from authenticator.errors import UsageError
 from device_keys.clock import Clock, parse_instant
 from device_keys.encoding import FormatError
@@ -26,9 +26,9 @@ def opened_phone(args: Namespace) -> Iterator[tuple[Phone, str]]:
     """The phone at `--home`, and the server's URL; closed afterwards."""
     from authenticator.phone import Phone, default_home
 
-    url = server_url(args.server)
+    url = client.server_url(args.server)
     home = Path(args.home) if args.home else default_home()
-    phone = Phone(home, clock=fixed_clock(args.clock), token=args.token)
+    phone = Phone(home, clock=fixed_clock(args.clock), token=args.token, http_factory=client.open_http)
     try:
         yield phone, url
     finally:

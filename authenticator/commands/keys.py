@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from authenticator.commands.common import opened_phone
+from authenticator.commands.common import demand_secret, opened_phone
 from authenticator.output import Output, table
 
 if TYPE_CHECKING:
@@ -27,6 +27,16 @@ def run(args: Namespace, output: Output) -> None:
     ]
     headings = ("KEY", "GATE", "ALGORITHM", "LEVEL", "COUNTER", "CREDENTIAL")
     output.result(rows, table(cells, headings) if rows else "This phone has no keys: enrol it first.")
+
+
+def unlock(args: Namespace, output: Output) -> None:
+    """The screen lock opens."""
+    from authenticator import sensor
+
+    pin = demand_secret(args.pin, "STEPUP_PHONE_PIN", "--pin")
+    with opened_phone(args) as (phone, _):
+        sensor.unlock(phone, pin)
+    output.result({"unlocked": True}, "Unlocked.")
 
 
 def key_rows(phone: Phone) -> list[dict[str, Any]]:

@@ -5,7 +5,50 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from authenticator.commands.common import edits_of, fixed_clock
+from authenticator.commands.common import fixed_clock
 from authenticator.errors import Unreadable, UsageError
 from authenticator.output import Output
+
+if TYPE_CHECKING:
+    from device_keys.entropy import Entropy
+
+
+def attest(args: Namespace, output: Output) -> None:
+    """Four files: the attestation object, its chain, the root, the claims."""
+    from authenticator.attest import generate
+    from authenticator.phone import find_profile
+    from device_keys.clock import system_clock
+    from device_keys.encoding import FormatError, b64url_decode
+
+    profile = find_profile(args.profile)
+    clock = fixed_clock(args.clock) or system_clock
+    try:
+        challenge = b64url_decode(args.challenge, "--challenge")
+    except FormatError as error:
+        raise UsageError(str(error), field="--challenge") from error
+    generate(profile, challenge, args.format, args.fault, Path(args.out), clock(), _entropy(args.seed))
+
+
+def _entropy(seed: str | None) -> Entropy:
+    from device_keys.entropy import SeededEntropy, SystemEntropy
+
+    return SystemEntropy() if seed is None else SeededEntropy(seed)
+
+
+def inspect(args: Namespace, output: Output) -> None:
+    """Whatever is in the file, in words or as JSON."""
+    from authenticator.inspect import inspect as inspect_bytes
+
+    report = inspect_bytes(_read(args.file))
+    output.result(report.to_json(), report.words())
+
+
+def _read(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise Unreadable("unreadable_file", f"{name} cannot be read: {error.strerror}") from error
