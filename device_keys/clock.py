@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from device_keys.encoding import FormatError
+
 Clock = Callable[[], datetime]
 
 
@@ -59,8 +61,6 @@ def rfc3339(instant: datetime) -> str:
 
 def parse_instant(text: str, field: str = "instant") -> datetime:
     """The instant of an ISO 8601 text; without an offset it is taken as UTC."""
-    from device_keys.encoding import FormatError
-
     try:
         instant = datetime.fromisoformat(text)
     except (ValueError, TypeError) as error:

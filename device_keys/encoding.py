@@ -6,19 +6,18 @@ Bytes that are signed are kept as received; nothing here re-serialises them.
 from __future__ import annotations
 
 import json
-import re
 from base64 import urlsafe_b64encode
 from binascii import a2b_base64
 from collections.abc import Callable
 from typing import Any, Final
 
 MAX_JSON_DEPTH: Final = 32
+_LARGEST: Final = 2**53 - 1  # the integers that RFC 8785 carries
 
 # Base64url to base64, the latter's own characters to one that is in neither; what pads and what may end a text, by its length mod 4.
 _TO_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING: Final = (b"", b"!", b"==", b"=")
 _LAST: Final = (frozenset(range(256)), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
-_BEYOND_MSGSPEC: Final = re.compile(rb"[\\\xf0-\xf4]|(?:^|[:,\[])-?(?:\d+[.eE]|\d{16})")
 
 
 class FormatError(ValueError):
@@ -95,22 +94,38 @@ def _check_depth(value: Any, field: str, left: int) -> None:
 def canonical_json(value: Any, field: str = "value") -> bytes:
     """RFC 8785 form; numbers that it cannot carry (integers of 2^53 and more, infinities) are a `FormatError`.
 
-    Text without escapes or characters beyond the basic plane, and small integers, that is nearly every order, take msgspec's way,
-    whose sorted form is then the same bytes.
+    Objects of plain text and small integers, that is nearly every order, take msgspec's way: its sorted form is then the same bytes, if no
+    character needs an escape or lies beyond the basic plane, where the two sort differently.
     """
-    import msgspec
+    if _is_plain(value, MAX_JSON_DEPTH):
+        import msgspec
+
+        try:
+            plain = msgspec.json.encode(value, order="sorted")
+        except UnicodeEncodeError as error:
+            raise FormatError(field, "JSON that RFC 8785 can carry") from error
+        if b"\\" not in plain and (plain.isascii() or max(plain) < 0xF0):
+            return plain
     import rfc8785
 
-    try:
-        plain = msgspec.json.encode(value, order="sorted")
-        if _BEYOND_MSGSPEC.search(plain) is None and msgspec.json.decode(plain) == value:
-            return plain
-    except (TypeError, ValueError, RecursionError, OverflowError):
-        pass  # not for msgspec to judge
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise FormatError(field, "JSON that RFC 8785 can carry") from error
+
+
+def _is_plain(value: Any, left: int) -> bool:
+    """Whether a value consists of objects, arrays, text, small integers, true, false and null, of exactly these types."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -_LARGEST <= value <= _LARGEST
+    if left == 0:
+        return False
+    if kind is dict:
+        return all(type(name) is str and _is_plain(child, left - 1) for name, child in value.items())
+    return kind is list and all(_is_plain(child, left - 1) for child in value)
 
 
 def cbor_encode(value: Any) -> bytes:

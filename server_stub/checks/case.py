@@ -45,7 +45,7 @@ class Case:
 
     __slots__ = (
         "_order", "app_assertion", "app_unreadable", "appraisal", "assertion", "auth_data", "auth_data_unreadable", "biometric",
-        "client_data", "client_data_unreadable", "credential", "evidence", "flags", "policy", "trust", "unreadable",
+        "client_data", "client_data_unreadable", "credential", "evidence", "expected_challenge", "flags", "policy", "trust", "unreadable",
     )  # fmt: skip
 
     evidence: Evidence
@@ -62,6 +62,7 @@ class Case:
     client_data_unreadable: FormatError | None
     auth_data_unreadable: FormatError | None
     app_assertion: AppAssertion
+    expected_challenge: bytes
 
     def __init__(self, evidence: Evidence, policy: Policy, trust: Trust) -> None:
         self.evidence = evidence

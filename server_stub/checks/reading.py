@@ -16,7 +16,23 @@ from device_keys.messages import Assertion, ClientData, parse_client_data
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
+_decode_base64: Final = msgspec.json.Decoder(bytes).decode
 _NO_EXTENSIONS: Final[dict[str, Any]] = {}
+
+# To the alphabet of base64; its own two characters, padding and what JSON treats apart become one that is in neither.
+_TO_BASE64: Final = bytes.maketrans(b'-_+/="\\', b"+/!!!!!")
+_PADDING: Final = (b"", b"!", b"==", b"=")
+_LAST: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
+
+
+def quick_b64url(text: Any, field: str) -> bytes:
+    """As `b64url_decode`, by a C decoder that refuses all but stray trailing bits. Raises FormatError."""
+    try:
+        raw = text.encode("ascii").translate(_TO_BASE64)
+        data: bytes = _decode_base64(b'"%b"' % (raw + _PADDING[len(raw) & 3]))
+    except (ValueError, AttributeError):
+        return b64url_decode(text, field)
+    return data if not len(raw) & 3 or raw[-1] in _LAST[len(raw) & 3] else b64url_decode(text, field)
 
 
 def read_plain(raw: bytes) -> dict[str, Any] | None:
@@ -43,11 +59,11 @@ def read_assertion(text: str) -> Assertion:
     if not (extensions is None or type(extensions) is dict):
         return Assertion.from_json(record)
     return Assertion(
-        b64url_decode(record.get("id"), "assertion.id"),
-        b64url_decode(response.get("clientDataJSON"), "assertion.response.clientDataJSON"),
-        b64url_decode(response.get("authenticatorData"), "assertion.response.authenticatorData"),
-        b64url_decode(response.get("signature"), "assertion.response.signature"),
-        None if handle is None else b64url_decode(handle, "assertion.response.userHandle"),
+        quick_b64url(record.get("id"), "assertion.id"),
+        quick_b64url(response.get("clientDataJSON"), "assertion.response.clientDataJSON"),
+        quick_b64url(response.get("authenticatorData"), "assertion.response.authenticatorData"),
+        quick_b64url(response.get("signature"), "assertion.response.signature"),
+        None if handle is None else quick_b64url(handle, "assertion.response.userHandle"),
         extensions or _NO_EXTENSIONS,
     )
 
@@ -69,5 +85,5 @@ def read_client_data(raw: bytes) -> ClientData:
         or not (device is None or type(device) is dict)
     ):
         return parse_client_data(raw)
-    challenge = b64url_decode(get("challenge"), "clientDataJSON.challenge")
+    challenge = quick_b64url(get("challenge"), "clientDataJSON.challenge")
     return ClientData(raw, kind, challenge, origin, cross, top, payment, device)

@@ -48,11 +48,18 @@ def judge(evidence: Evidence, policy: Policy, trust: Trust) -> tuple[Finding, ..
     return tuple(findings)
 
 
-def judge_device(case: Case, findings: list[Finding], unmet: set[str], signed: Iterable[Check[Case]] = SIGNED) -> None:
+def judge_device(
+    case: Case,
+    findings: list[Finding],
+    unmet: set[str],
+    *,
+    received: Iterable[Check[Case]] = RECEIVED,
+    signed: Iterable[Check[Case]] = SIGNED,
+) -> None:
     """Add the findings on the phone's evidence: what was received, the key's attestation, what was signed."""
     if case.evidence.credential is not None:
         case.appraisal = appraise(case.evidence.credential, case.policy, case.trust)
-    run_into(RECEIVED, case, findings, unmet)
+    run_into(received, case, findings, unmet)
     if "credential.known" in unmet:
         findings.extend(_ATTESTATION_NOT_RUN)
         unmet |= _ATTESTATION_IDS
