@@ -38,7 +38,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from server_stub.evidence import Evidence
 from server_stub.log_chain import LogEntry
@@ -56,7 +56,11 @@ from server_stub.rules.probes import Rejudge
 from server_stub.rules.ruling import FAIL, NOT_APPLICABLE, PASS, UNDETERMINED, Ruling
 from server_stub.rules.scene import Scene
 from server_stub.rules.table import RULE_SET, Rulebook, judge_rules
-from server_stub.verdict import Compliance, Element, Finding, Rule
+from server_stub.verdict import Compliance, Element, Finding, Rule, Verdict
+
+if TYPE_CHECKING:
+    from server_stub.policy import Policy
+    from server_stub.trust import Trust
 
 __all__ = [
     "RULE_SET",
@@ -68,6 +72,7 @@ __all__ = [
     "Observations",
     "elements",
     "judge_compliance",
+    "verdict_of",
 ]
 
 # What "two-factor compliant" rests on, beside the absence of any failure: Arts 4(1), 5, 7, 9(1), 9(3); not applicable counts as met.
@@ -99,6 +104,45 @@ def judge_compliance(
     rulings = {rule_id: ruling for rule_id, (_, ruling) in judged.items()}
     written = tuple(_rule(rule, ruling) for rule, ruling in judged.values())
     return Compliance(RULE_SET, _two_factor(rulings), _overall(rulings), written)
+
+
+def verdict_of(
+    evidence: Evidence,
+    log_extract: tuple[LogEntry, ...],
+    *,
+    policy: Policy,
+    trust: Trust,
+    decided_at: str,
+    config: Config = SERVER_CONFIG,
+    observed: Observations = NOTHING_OBSERVED,
+    findings: tuple[Finding, ...] | None = None,
+) -> Verdict:
+    """The whole verdict over one attempt; the server and an offline appraisal both make it here, so that they cannot differ.
+
+    `findings`: those that were kept of the attempt; by default every check is run again.
+    """
+    from server_stub.checks.table import accepted, judge
+
+    found = findings if findings is not None else judge(evidence, policy, trust)
+    good = accepted(found)
+    return Verdict(
+        transaction_id=evidence.transaction.id,
+        attempt=evidence.attempt,
+        accepted=good,
+        decided_at=decided_at,
+        policy=policy.name,
+        elements=elements(evidence, found),
+        findings=found,
+        compliance=judge_compliance(
+            evidence,
+            found,
+            log_extract,
+            config,
+            accepted=good,
+            observed=observed,
+            rejudge=lambda other: judge(other, policy, trust),
+        ),
+    )
 
 
 def _rule(rule: Rulebook, ruling: Ruling) -> Rule:

@@ -11,10 +11,12 @@ the number of entries and the last hash that are expected.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+
+from device_keys.encoding import FormatError
 
 GENESIS: Final = "0" * 64
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -37,13 +39,18 @@ class LogEntry(msgspec.Struct, frozen=True, rename="camel"):
     hash: str = ""
 
 
-class ChainProblem(msgspec.Struct, frozen=True):
+class ChainProblem(msgspec.Struct, frozen=True, rename="camel"):
     """The first entry at which a chain does not hold. `problem`: altered, removed, reordered or truncated."""
 
     seq: int
     event_id: str
     problem: str
     explanation: str
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"seq", "eventId", "problem", "explanation"}`."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        return document
 
 
 def append_entry(
@@ -112,6 +119,27 @@ def verify_chain(
             seq, "", "truncated", f"entry {seq} and what followed it are missing from the end of the log"
         )
     return None
+
+
+def verify_log_pages(page: Callable[[int], bytes]) -> tuple[int, ChainProblem | None]:
+    """How many entries a log has, and the first at which its chain does not hold; read page by page, so of any length.
+
+    `page(after)`: a JSON array of the entries that follow number `after`, empty at the end. Raises FormatError for anything else.
+    """
+    head, after = GENESIS, 0
+    while entries := _read_page(page(after)):
+        problem = verify_chain(entries, start=head, first_seq=after + 1)
+        if problem is not None:
+            return after, problem
+        head, after = entries[-1].hash, entries[-1].seq
+    return after, None
+
+
+def _read_page(data: bytes) -> list[LogEntry]:
+    try:
+        return msgspec.json.decode(data, type=list[LogEntry])
+    except msgspec.DecodeError as error:
+        raise FormatError("log", f"an array of log entries ({error})") from error
 
 
 def _problem(entry: LogEntry, head: str, seq: int, present: set[int]) -> ChainProblem | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from device_keys.clock import parse_instant
 from device_keys.encoding import FormatError, b64url_decode, parse_json_object
+from device_keys.keys import PublicKey
 from device_keys.messages import (
     Assertion,
     AttestationObject,
@@ -181,6 +182,15 @@ class Scene:
             return parse_attestation_object(Registration.from_json(credential.registration).attestation_object)
         except FormatError:
             return None
+
+    @cached_property
+    def enrolled_key(self) -> PublicKey | None:
+        """The public key of the registration."""
+        try:
+            data = parse_authenticator_data(self.attestation_object.auth_data) if self.attestation_object else None
+        except FormatError:
+            return None
+        return data.credential.public_key if data is not None and data.credential is not None else None
 
     @cached_property
     def platform(self) -> Platform:
