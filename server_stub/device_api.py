@@ -33,6 +33,11 @@ CODE_LIFE: Final = timedelta(seconds=300)
 CODE_TRIES: Final = 5
 ALGORITHMS: Final = (-7,)
 TIMEOUT_MS: Final = 300_000
+# Art. 25(2)(c): the simulated customer got the passcode in a branch, and the activation code by SMS.
+CHANNELS: Final = (
+    {"feature": "passcode", "channel": "branch", "verified": True},
+    {"feature": "activation-code", "channel": "sms", "verified": True},
+)
 
 
 def error(status: int, code: str, message: str, field: str | None = None) -> Reply:
@@ -252,9 +257,12 @@ def _bind(
         attestation_id = hashlib.sha256(facts.registration["response"]["attestationObject"].encode()).hexdigest()
         unit.log(
             "credential_bound", **where, **about, sca_ref=code_id, attestation_id=attestation_id, factor=facts.factor,
-            key_fingerprint=fingerprint, channels=["app", "sms"], bound_elsewhere=0,
+            key_fingerprint=fingerprint, channels=CHANNELS, bound_elsewhere=0,
         )  # fmt: skip
-        unit.log("credential_activated", **where, **about, sca_ref=code_id)
+        unit.log(
+            "credential_activated", **where, **about, sca_ref=code_id, method="activation-code",
+            code_expires_at=rfc3339(enrolment.expires_at),
+        )  # fmt: skip
 
 
 # --- step-ups --------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from server_stub.openapi import STRING, obj, query, ref, response
 from server_stub.recorder import recorded
 from server_stub.server import Server
 from server_stub.store import ServerClock, StoredVerdict, Transaction, UnitOfWork, User
-from server_stub.verdicts import extract_of, verdict_from
+from server_stub.verdicts import record_of, verdict_from
 
 
 def not_found(what: str) -> Refusal:
@@ -220,7 +220,7 @@ def _stored(unit: UnitOfWork, call: Call) -> StoredVerdict:
 async def get_verdict(server: Server, call: Call) -> Reply:
     with server.store.reading() as unit:
         stored = _stored(unit, call)
-        return Reply(200, verdict_from(stored, extract_of(unit, stored)).to_json())
+        return Reply(200, verdict_from(record_of(unit, stored), server.policy, server.trust).to_json())
 
 
 async def get_evidence(server: Server, call: Call) -> Reply:

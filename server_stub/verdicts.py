@@ -2,27 +2,71 @@
 
 from __future__ import annotations
 
-from server_stub.compliance import elements, judge_compliance
+from dataclasses import dataclass
+
+import msgspec
+
+from server_stub.checks.table import judge
+from server_stub.compliance import Observations, elements, judge_compliance
 from server_stub.log_chain import LogEntry
+from server_stub.policy import Policy
 from server_stub.store import StoredVerdict, UnitOfWork
+from server_stub.trust import Trust
 from server_stub.verdict import Verdict
 
+_ENTRY = msgspec.json.Decoder(LogEntry)
 
-def extract_of(unit: UnitOfWork, stored: StoredVerdict) -> tuple[LogEntry, ...]:
-    """The log entries that this verdict may read: of its transaction, sessions and enrolment, up to the decision."""
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything that a verdict is computed from, besides policy and trust."""
+
+    stored: StoredVerdict
+    extract: tuple[LogEntry, ...]
+    observed: Observations
+
+
+def record_of(unit: UnitOfWork, stored: StoredVerdict) -> Record:
+    """The stored attempt with its log extract and what the whole log and store show."""
+    return Record(stored, _extract(unit, stored), _observed(unit, stored))
+
+
+def _extract(unit: UnitOfWork, stored: StoredVerdict) -> tuple[LogEntry, ...]:
+    """The log entries of this transaction, its sessions, its enrolment and its user's failures, up to the decision."""
     evidence = stored.evidence
     transactions, sessions = [stored.transaction], {evidence.transaction.session, evidence.caller.session}
     device = unit.device(evidence.credential.device_id) if evidence.credential else None
     if device is not None:
         transactions.append(device.document["enrolmentId"])
         sessions.add(device.document["enrolmentSession"])
-    return unit.log_extract(
-        evidence.transaction.dialect, evidence.transaction.user, transactions, sorted(sessions), stored.log_seq
+    return unit.log_extract(evidence.transaction.dialect, evidence.transaction.user, transactions, sorted(sessions), stored.log_seq)
+
+
+def _observed(unit: UnitOfWork, stored: StoredVerdict) -> Observations:
+    evidence = stored.evidence
+    attempts = unit.sql.all("failed_attempts", dialect=evidence.transaction.dialect, up_to=stored.log_seq)
+    fields = [_ENTRY.decode(row[0]).fields for row in attempts]
+    problems = {f["public_problem_id"] for f in fields if f.get("outcome") == "failed" and f.get("method") != "ENROLMENT"}
+    elsewhere: bool | None = None
+    if evidence.credential is not None:
+        row = unit.sql.one("users_of_key", credential=evidence.credential.credential_id)
+        elsewhere = row is not None and row[0] > 1
+    return Observations(
+        # The nonces' table refuses a value twice, and none is ever deleted.
+        nonce_repeated=False if evidence.nonce is not None else None,
+        key_bound_to_another_user=elsewhere,
+        device_bound_to_another_user=False if evidence.credential is not None else None,
+        public_problem_ids=tuple(sorted(problems)) or None,
     )
 
 
-def verdict_from(stored: StoredVerdict, extract: tuple[LogEntry, ...]) -> Verdict:
-    """The verdict over a stored attempt and its log extract."""
+def verdict_from(record: Record, policy: Policy, trust: Trust) -> Verdict:
+    """The verdict over a stored attempt."""
+    stored = record.stored
+    compliance = judge_compliance(
+        stored.evidence, stored.findings, record.extract, accepted=stored.accepted, observed=record.observed,
+        rejudge=lambda evidence: judge(evidence, policy, trust),
+    )  # fmt: skip
     return Verdict(
         transaction_id=stored.transaction,
         attempt=stored.attempt,
@@ -31,5 +75,5 @@ def verdict_from(stored: StoredVerdict, extract: tuple[LogEntry, ...]) -> Verdic
         policy=stored.policy,
         elements=elements(stored.evidence, stored.findings),
         findings=stored.findings,
-        compliance=judge_compliance(stored.evidence, stored.findings, extract, accepted=stored.accepted),
+        compliance=compliance,
     )

@@ -196,3 +196,10 @@ DELETE FROM records;
 DELETE FROM webhooks;
 -- name: clear_settings
 DELETE FROM settings WHERE name <> 'clock';
+
+-- name: users_of_key
+SELECT COUNT(DISTINCT dialect || ' ' || user_id) FROM credentials WHERE key_fingerprint = (SELECT key_fingerprint FROM credentials WHERE id = :credential);
+-- name: nonce_count
+SELECT COUNT(*) FROM nonces WHERE value = :value;
+-- name: failed_attempts
+SELECT entry FROM log WHERE dialect = :dialect AND event = 'sca_attempt' AND seq <= :up_to ORDER BY seq DESC LIMIT 500;

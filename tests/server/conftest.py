@@ -1,29 +1,169 @@
-"""A server in process, over ASGI, with a memory database."""
+"""A server in process, over ASGI, with a memory database; a client written from the seed document; and an enrolled phone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from authenticator import approving
+from authenticator.ceremonies import HONEST, Edits
+from authenticator.enrolling import Applicant, enrol
+from authenticator.phone import Phone
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
 from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
 
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """All dialects, strict policy, the demo users."""
-    made = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings())
-    made.start()
-    yield made
-    made.store.database.close()
+URL = "http://127.0.0.1:9"
+USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
+PASSCODE = "111234"
+NUMBER = "+447700900123"
+NOON = "2026-03-02T12:00:00Z"
+ORDER = {"amount": "10.00", "currency": "GBP", "payee": {"name": "ACME Ltd", "sortCode": "112233", "accountNumber": "12345678"}}
 
 
 @pytest.fixture
-def client(server: Server) -> TestClient:
-    """An HTTP client of that server."""
-    return TestClient(create_app(server))
+def make_server() -> Iterator[Callable[..., Server]]:
+    """Servers with settings of one's own."""
+    made: list[Server] = []
+
+    def make(**settings: Any) -> Server:
+        server = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings(**settings))
+        server.start()
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.store.database.close()
+
+
+@pytest.fixture
+def server(make_server: Callable[..., Server]) -> Server:
+    """The bank, strict policy, the demo user."""
+    return make_server(dialects=("bank",))
+
+
+@dataclass
+class Bank:
+    """A client that knows the seed document and nothing of devices."""
+
+    http: httpx2.Client
+    key: str = "demo-api-key"
+    access: str = ""
+    refresh: str = ""
+    user: str = USER
+    order: dict[str, Any] = field(default_factory=lambda: dict(ORDER))
+
+    def call(self, path: str, body: Any, *, bearer: bool = True, **headers: str) -> httpx2.Response:
+        sent = {"X-APIKEY": self.key} | ({"Authorization": f"Bearer {self.access}"} if bearer else {})
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes) else None
+        return self.http.post(f"/bank{path}", json=None if content is not None else body, content=content, headers=sent | names)
+
+    def keep(self, answer: httpx2.Response) -> httpx2.Response:
+        if answer.status_code == 200:
+            self.access, self.refresh = answer.json()["accessToken"], answer.json()["refreshToken"]
+        return answer
+
+    def login(self, passcode: str = PASSCODE) -> httpx2.Response:
+        return self.keep(self.call("/v1/oauth2/login", {"username": self.user, "passcode": passcode}, bearer=False))
+
+    def pay(self, transaction: str | None = None, order: Any = None, **headers: str) -> httpx2.Response:
+        extra = {"X_TransactionId": transaction} if transaction else {}
+        return self.call("/v1/payments/domestic", self.order if order is None else order, **extra, **headers)
+
+    def start(self, order: Any = None) -> str:
+        answer = self.pay(order=order)
+        assert answer.status_code == 403, answer.text
+        transaction: str = answer.json()["transactionId"]
+        return transaction
+
+    def step_up(self, transaction: str, body: Any = None, header: str | None = None) -> httpx2.Response:
+        body = {"username": self.user, "passcode": PASSCODE} if body is None else body
+        extra = {"X_Device_Assertion": header} if header is not None else {}
+        return self.keep(self.call("/v1/oauth2/stepup", body, X_TransactionId=transaction, **extra))
+
+    def biometric(self) -> dict[str, str]:
+        return {"refreshToken": self.refresh, "authenticationMethod": "BIOMETRIC"}
+
+    def stub(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.http.request(method, f"/_stub{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def verdict(self, transaction: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.stub("GET", f"/transactions/{transaction}/verdict")
+        return found
+
+    def failed(self, transaction: str) -> list[str]:
+        return [f["check"] for f in self.verdict(transaction)["findings"] if f["outcome"] == "fail"]
+
+    def advance(self, seconds: float) -> None:
+        self.stub("POST", "/clock/advance", {"seconds": seconds})
+
+    def balance(self) -> str:
+        (user,) = [user for user in self.stub("GET", "/users") if user["id"] == self.user]
+        balance: str = user["balances"]["GBP"]
+        return balance
+
+
+@pytest.fixture
+def bank(server: Server) -> Bank:
+    """A client of the in-process server, whose clock stands still at noon."""
+    made = Bank(TestClient(create_app(server), base_url=URL))
+    made.stub("PUT", "/clock", {"now": NOON, "frozen": True})
+    return made
+
+
+@dataclass
+class Handset:
+    """An enrolled phone."""
+
+    phone: Phone
+
+    def header(self, transaction: str, factor: str = "possession", edits: Edits = HONEST) -> str:
+        """What the phone signs for this step-up, as the header that carries it."""
+        return self.sign(transaction, factor, edits).assertion.to_header()
+
+    def sign(self, transaction: str, factor: str = "possession", edits: Edits = HONEST) -> approving.Approval:
+        enrolment, step_up = approving.fetch(self.phone, URL, transaction)
+        return approving.sign(self.phone, enrolment, step_up, factor, edits=edits)
+
+    def deliver(self, transaction: str, factor: str = "possession") -> None:
+        approving.deliver(self.phone, self.sign(transaction, factor))
+
+    def decline(self, transaction: str) -> None:
+        approving.decline(self.phone, URL, transaction)
+
+
+@pytest.fixture
+def make_phone(bank: Bank, tmp_path: Path) -> Iterator[Callable[..., Handset]]:
+    """Phones enrolled at the bank of this test."""
+    phones: list[Phone] = []
+
+    def make(profile: str = "pixel-9", user: str = USER, secret: str = PASSCODE, number: str = NUMBER, edits: Edits = HONEST) -> Handset:
+        app = bank.http._transport.app  # type: ignore[attr-defined]  # the phone speaks to the same app over its own client
+        phone = Phone(tmp_path / f"phone{len(phones)}", secret=b"s" * 32, http_factory=lambda url: TestClient(app, base_url=url))
+        phones.append(phone)
+        enrol(phone, Applicant(URL, "bank", user, secret, profile, number, "demo-api-key"), edits=edits)
+        return Handset(phone)
+
+    yield make
+    for phone in phones:
+        phone.close()
+
+
+@pytest.fixture
+def handset(make_phone: Callable[..., Handset], bank: Bank) -> Handset:
+    """A pixel-9 enrolled for the demo user; the bank's client is logged in."""
+    made = make_phone()
+    bank.login()
+    return made

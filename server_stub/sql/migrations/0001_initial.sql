@@ -71,6 +71,7 @@ CREATE TABLE log (
 CREATE INDEX log_transaction ON log (transaction_id, seq);
 CREATE INDEX log_user ON log (dialect, user_id, seq);
 CREATE INDEX log_session ON log (session_id, seq);
+CREATE INDEX log_event ON log (dialect, event, seq);
 
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, created_at TEXT NOT NULL, status INTEGER NOT NULL, document TEXT NOT NULL);
 
