@@ -110,8 +110,8 @@ def change_invalidates(rejudge: Rejudge | None = None) -> Callable[[Scene], Ruli
                 Grade.LOGGED,
                 *behind,
             )
-        if scene.client_data is None or not scene.passed("binding.order"):
-            return unknown(f"nothing to probe: {scene.why('binding.order')}", *behind)
+        if scene.client_data is None or not behind or not scene.passed(*behind):
+            return unknown(f"nothing to probe: {scene.why(*behind)}", *behind)
         result = probe_binding(
             scene.evidence, scene.client_data, altered_amounts_and_payees(scene.evidence.transaction.payload), rejudge
         )

@@ -115,7 +115,7 @@ class Scene:
             if outcome is None:
                 return f"{check} was not among the checks"
             if outcome is Outcome.FAIL:
-                return f"{check} failed: {self.findings[check].reason}"
+                return _failure(self.findings[check])
             if outcome is not Outcome.PASS:
                 return f"{check}: {outcome.value.replace('_', ' ')}"
         return "nothing is missing"
@@ -328,6 +328,13 @@ class Scene:
         if self.client_data is not None:
             found += secret_paths(self.client_data.device, "clientDataJSON.device")
         return found
+
+
+def _failure(finding: Finding) -> str:
+    """What failed, in words, with what was expected and seen."""
+    if finding.expected is None:
+        return f"{finding.check} failed: {finding.reason}"
+    return f"{finding.check} failed: expected {finding.expected}, was {finding.actual}"
 
 
 _SECRET_NAMES = frozenset({
