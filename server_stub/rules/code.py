@@ -88,14 +88,12 @@ def _too_few(found: tuple[Any, ...], count: int, names: str, behind: tuple[str, 
     missing = "; ".join(f"{c.method}: {c.reason}" for c in open_)
     if count + len(open_) >= 2:
         return unknown(f"shown: {names}; open: {missing}", *behind)
+    against = "".join(f"; {c.method}: {c.reason}" for c in found if c.state is State.CONTRADICTED)
     if count == 1:
-        category = next(c.category for c in found if c.state is State.SHOWN)
-        return fails(
-            f"only one category was shown, {category}: {names}; two different ones are needed", Grade.LOGGED, *behind
-        )
+        return fails(f"one category only was shown: {names}{against}", Grade.LOGGED, *behind)
     if open_:
         return unknown(f"no element was shown; open: {missing}", *behind)
-    return fails("no authentication element was shown", Grade.LOGGED, *behind)
+    return fails(f"no authentication element was shown{against}", Grade.LOGGED, *behind)
 
 
 def once(scene: Scene) -> Ruling:
