@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
 from rich import box
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.syntax import Syntax
@@ -23,22 +23,22 @@ _MARKS: Final = {
     "undetermined": ("?", "yellow"),
 }
 _GRADES: Final = {
-    "proved": "proved by hardware attestation",
-    "signed": "stated under the phone's signature",
-    "logged": "seen by the server itself",
-    "declared": "only declared",
+    "proved": "the key's attestation by the phone's maker proves it",
+    "signed": "the phone's signature states it",
+    "logged": "the server saw it itself",
+    "declared": "somebody says so",
 }
 
 
 def teller(stdout: TextIO) -> Callable[[dict[str, Any]], None]:
     """A function that prints each step of the story to `stdout`."""
-    console = Console(file=stdout, highlight=False, width=None if stdout.isatty() else 100)
+    console = Console(file=stdout, highlight=False, width=min(console_width(), 110) if stdout.isatty() else 100)
     console.print(
         Panel(
-            "European law lets a bank take a payment only after [b]strong customer authentication[/b] (SCA): two of\n"
-            "something you [b]know[/b] (a passcode), [b]have[/b] (your phone) and [b]are[/b] (your finger or face).\n"
-            "A bank that adds this second look to a single payment calls it a [b]step-up[/b].\n"
-            "Watch one: a simulated phone, a real server, real HTTP, real signatures.",
+            "European law wants [b]strong customer authentication[/b] (SCA) before a bank pays: two of something you "
+            "[b]know[/b] (a passcode), [b]have[/b] (your phone) and [b]are[/b] (your finger or face). "
+            "Asking for it when a payment is made is called a [b]step-up[/b].\n\n"
+            "Watch one. The phone is simulated; the server, the HTTP and the signatures are real.",
             title="stepup-simulator",
             box=box.ROUNDED,
             padding=(1, 2),
@@ -47,10 +47,16 @@ def teller(stdout: TextIO) -> Callable[[dict[str, Any]], None]:
     return _Teller(console).tell
 
 
+def console_width() -> int:
+    """The terminal's width."""
+    return shutil.get_terminal_size((100, 24)).columns
+
+
 class _Teller:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._number = 0
+        self._first_rules: dict[str, str] = {}
         self._tellers: dict[str, Callable[[dict[str, Any]], None]] = {
             "enrol": self._enrol,
             "payment": self._payment,
@@ -89,12 +95,13 @@ class _Teller:
     def _enrol(self, step: dict[str, Any]) -> None:
         self._heading("A phone is enrolled")
         self._say(
-            "Once, before anything else: the customer logs in with the passcode, and types a code from an SMS. Then the\n"
-            f"phone ({step['profile']}) makes two keys in its secure hardware, and its maker's certificate says so:"
+            "Once, before anything else: the customer logs in with the passcode and types a code from an SMS. Then the phone "
+            f"({step['profile']}) makes two keys in its secure hardware, and the phone's maker certifies what guards them:"
         )
         for key in step["keys"]:
-            use = "needs a finger for every signature" if key["gate"] == "biometric" else "proves: this is the phone"
-            self._say(f"   • {key['algorithm']} key in the {key['securityLevel']}: {use}")
+            use = "signs only for an enrolled finger" if key["gate"] == "biometric" else "shows that this is the phone"
+            name = "biometric" if key["gate"] == "biometric" else "possession"
+            self._say(f"   • a [b]{name}[/b] key ({key['algorithm']}, in the {key['securityLevel']}): {use}")
         self._say(f"   [dim]SMS from {step['sms']['from']}: {step['sms']['text']}[/dim]")
 
     def _payment(self, step: dict[str, Any]) -> None:
@@ -138,9 +145,11 @@ class _Teller:
         body = Group(
             table,
             "",
-            "[dim]challenge = SHA-256 of nonce, transaction id and the\nwhole order: change a letter, and it no longer fits[/dim]",
+            "[dim]challenge = SHA-256 of nonce, transaction id and\nwhole order: change one letter, and it does not fit[/dim]",
         )
-        self._console.print(Columns([screen, Panel(body, title="what it signs", box=box.ROUNDED)]))
+        side_by_side = Table.grid(padding=(0, 2))
+        side_by_side.add_row(screen, Panel(body, title="what it signs", box=box.ROUNDED))
+        self._console.print(side_by_side)
 
     def _step_up(self, step: dict[str, Any]) -> None:
         if step["method"] == "BIOMETRIC":
@@ -155,11 +164,12 @@ class _Teller:
             self._say("The client hears only yes or no. The operator gets a verdict, check by check:")
         self._console.print(_findings(verdict))
         for element in verdict["elements"]:
-            grade = _GRADES.get(element["grade"], element["grade"])
+            grade = _GRADES.get(element["grade"], "")
             self._say(
-                f"   [green]✓[/green] [b]{element['category']}[/b] by {element['method']}: {element['grade']} ({grade})"
+                f"   [green]✓[/green] [b]{element['category']}[/b] by {element['method']}: [b]{element['grade']}[/b] ({grade})"
             )
-        self._console.print(_report(verdict))
+        self._console.print(_report(verdict, self._first_rules))
+        self._first_rules = self._first_rules or _by_rule(verdict)
 
     def _replay(self, step: dict[str, Any]) -> None:
         if step["method"] == "BIOMETRIC":
@@ -171,7 +181,9 @@ class _Teller:
     def _second_replay(self, step: dict[str, Any]) -> None:
         self._heading("And a second time? One identifier pays once")
         response = step["response"]
-        self._say(f"[yellow]{response['status']}[/yellow] {_line(response['body'])}")
+        body = response["body"]
+        self._say(f"[yellow]{response['status']}[/yellow] {body.get('code')} {body.get('message')}")
+        self._say(f"[dim]The bank treats it as a new payment, with a new identifier: {body.get('transactionId')}[/dim]")
 
     def _end(self, step: dict[str, Any]) -> None:
         self._console.print()
@@ -218,22 +230,29 @@ def _findings(verdict: dict[str, Any]) -> Table:
     return table
 
 
-def _report(verdict: dict[str, Any]) -> Panel:
-    """The compliance report: each rule with its verdict and grade."""
+def _by_rule(verdict: dict[str, Any]) -> dict[str, str]:
+    """Each rule's verdict and grade."""
+    return {rule["id"]: f"{rule['verdict']} {rule.get('grade')}" for rule in verdict["compliance"]["rules"]}
+
+
+def _report(verdict: dict[str, Any], before: dict[str, str]) -> Panel:
+    """The compliance report: each rule that applies; after the first report only what has changed since."""
     compliance = verdict["compliance"]
+    now = _by_rule(verdict)
     table = Table(box=None, padding=(0, 1), header_style="dim")
     for heading in ("", "rule", "grade", "obligation"):
         table.add_column(heading)
-    hidden = 0
+    left_out = 0
     for rule in compliance["rules"]:
-        if rule["verdict"] == "not_applicable":
-            hidden += 1
+        if before.get(rule["id"]) == now[rule["id"]] or (not before and rule["verdict"] == "not_applicable"):
+            left_out += 1
             continue
         mark, style = _MARKS.get(rule["verdict"], ("?", "yellow"))
-        note = rule["obligation"] if rule["verdict"] == "pass" else rule.get("reason") or rule["obligation"]
+        note = rule["obligation"] if rule["verdict"] != "undetermined" else rule.get("reason") or rule["obligation"]
         table.add_row(Text(mark, style=style), rule["id"], rule.get("grade") or "", note)
-    foot = f"[dim]and {hidden} rules that do not apply to this step-up[/dim]" if hidden else ""
+    why = "are as in the first report" if before else "do not apply to this step-up"
+    foot = f"[dim]{left_out} more rules {why}; ? means that no record shows it either way[/dim]"
     title = (
         f"Compliance ({compliance['ruleSet']}): two-factor {compliance['twoFactor']}, overall {compliance['overall']}"
     )
-    return Panel(Group(table, foot), title=title, title_align="left", box=box.ROUNDED)
+    return Panel(Group(table, "", foot), title=title, title_align="left", box=box.ROUNDED)

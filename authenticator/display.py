@@ -20,6 +20,9 @@ _PLAIN_LATIN: Final = frozenset("ßæœøđłðþħŋŧəÆŒØĐŁÐÞĦŊŦƏ�
 _LOOK_LIKE_LATIN: Final = frozenset(
     {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "GOTHIC", "DESERET", "OSAGE"}
 )
+# Members that the headline of an order in our own shape states in full.
+_OURS: Final = frozenset({"amount", "currency", "payee.name"})
+_OURS_OPTIONAL: Final = frozenset({"payee.sortCode", "payee.accountNumber", "payee.iban"})
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -42,6 +45,13 @@ class Shown:
     details: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
+    @property
+    def rest(self) -> tuple[tuple[str, str], ...]:
+        """The members that amount and payees above do not state already: for our own shape of order those beside its known ones."""
+        if self.amount is None or len(self.payees) != 1 or _OURS - {path for path, _ in self.details}:
+            return self.details
+        return tuple((path, value) for path, value in self.details if path not in _OURS | _OURS_OPTIONAL)
+
     def sentence(self) -> str:
         """The order in one line of words."""
         if self.amount is None:
@@ -57,7 +67,7 @@ class Shown:
         if self.amount is not None:
             texts += [self.amount]
             texts += [f"to {p.name}" + (f" · {p.account}" if p.account else "") for p in self.payees]
-        texts += [f"{path}: {value}" for path, value in self.details]
+        texts += [f"{path}: {value}" for path, value in self.rest]
         texts += [f"! {note}" for note in self.notes]
         return [line for text in texts for line in wrap(text, width)]
 

@@ -12,12 +12,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from authenticator.ceremonies import HONEST, Draft, Edit, Edits, Scene
+from authenticator.attestation_faults import ATTESTATION_FAULTS, AttestationFault
+from authenticator.ceremonies import HONEST, Draft, Edit, Edits, Scene, same
 from authenticator.client import Call
+from authenticator.edits import honest
 from authenticator.errors import UsageError
 from device_keys.clock import parse_instant, rfc3339
 
 if TYPE_CHECKING:
+    from authenticator.app_maker import AppClaims
+    from authenticator.maker import Claims
     from device_keys.messages import Assertion
 
 ENROL, APPROVE, SIGN_ONLY, PAY, ATTEST = "enrol", "approve", "approve --sign-only", "pay", "attest"
@@ -172,7 +176,7 @@ _TABLE: Final = (
         name="wrong-passcode",
         simulates="the passcode's last digit is wrong",
         attack="a thief has the phone and guesses the passcode",
-        check="factor.knowledge",
+        check="secret.correct",
         edits=Edits(request=_wrong_passcode),
     ),
     Fault(
@@ -193,7 +197,7 @@ _TABLE: Final = (
         name="skewed-clock",
         simulates="the phone's clock is seven minutes fast",
         attack="evidence is dated ahead, to be used later",
-        check="challenge.clock",
+        check="challenge.skew",
         edits=Edits(draft=_skewed),
     ),
     Fault(
@@ -207,8 +211,35 @@ _TABLE: Final = (
         name="no-evidence",
         simulates="the client's call carries no device evidence",
         attack="the passcode is used without the phone",
-        check="assertion.present",
+        check="evidence.present",
         edits=Edits(request=_no_evidence),
     ),
 )
-FAULTS: Final[dict[str, Fault]] = {fault.name: fault for fault in _TABLE}
+
+
+def _at_enrolment(defect: AttestationFault) -> Fault:
+    """A defective attestation as a fault of enrolment: it is about one factor's key, or about the app."""
+
+    def claims(honest_claims: Claims, scene: Scene) -> Claims:
+        about = scene.plan is not None and scene.plan.factor == defect.factor
+        return defect.claims(honest_claims) if about else honest_claims
+
+    def app_claims(honest_claims: AppClaims, scene: Scene) -> AppClaims:
+        return defect.app_claims(honest_claims)
+
+    return Fault(
+        name=defect.name,
+        simulates=defect.simulates,
+        attack=defect.attack,
+        check=defect.check,
+        profiles=defect.profiles,
+        edits=Edits(
+            claims=same if defect.claims is honest else claims,
+            app_claims=same if defect.app_claims is honest else app_claims,
+        ),
+    )
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    fault.name: fault for fault in (*_TABLE, *map(_at_enrolment, ATTESTATION_FAULTS.values()))
+}

@@ -28,7 +28,13 @@ def attest(args: Namespace, output: Output) -> None:
         challenge = b64url_decode(args.challenge, "--challenge")
     except FormatError as error:
         raise UsageError(str(error), field="--challenge") from error
-    generate(profile, challenge, args.format, args.fault, Path(args.out), clock(), _entropy(args.seed))
+    folder = Path(args.out)
+    claims = generate(profile, challenge, args.format, args.fault, folder, clock(), _entropy(args.seed))
+    if args.fault is not None and claims["fault"] is None:
+        output.say(
+            f"The fault {args.fault} does not act on {claims['format']} of {profile.name}: this attestation is honest."
+        )
+    output.result(claims, f"Wrote attestation.bin, chain.pem, root.pem and claims.json into {folder}.")
 
 
 def _entropy(seed: str | None) -> Entropy:

@@ -63,9 +63,7 @@ def verified_by_py_webauthn(record: dict[str, Any], factor: str) -> Any:
         expected_rp_id=RP_ID,
         expected_origin=ORIGIN,
         require_user_verification=factor == BIOMETRIC,
-        pem_root_certs_bytes_by_fmt={AttestationFormat.ANDROID_KEY: roots, AttestationFormat.PACKED: roots}
-        if roots
-        else None,
+        pem_root_certs_bytes_by_fmt={AttestationFormat.ANDROID_KEY: roots(), AttestationFormat.PACKED: roots()},
     )
 
 
