@@ -22,7 +22,7 @@ def load_certificate(der: bytes, where: str = "certificate") -> x509.Certificate
     """The certificate whose DER this is."""
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise FormatError(where, "an X.509 certificate in DER") from error
 
 

@@ -7,13 +7,17 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any, Final
 
-from device_keys.attestation.app_attest import parse_attestation
+import msgspec
+
+from device_keys.attestation.app_attest import app_id_hash, parse_attestation
 from device_keys.encoding import FormatError, b64url_encode
+from device_keys.keys import PublicKey
+from device_keys.messages import Assertion, ClientData
 from server_stub.checks.android import ANDROID
 from server_stub.checks.app_attest import APP_ATTEST
 from server_stub.checks.assertion import ASSERTION
 from server_stub.checks.attestation import GENERAL, nonce_matches
-from server_stub.checks.case import Case
+from server_stub.checks.case import Appraisal, Case
 from server_stub.checks.chain import read_chain
 from server_stub.checks.engine import Check, Failure, Result, run
 from server_stub.checks.enrolment import Enrolment, read_enrolment, use_app_attestation
@@ -98,6 +102,7 @@ _CHAIN_CHECKS: Final = tuple(check for check in GENERAL if check.id in _OF_A_CHA
 _OF_APP_ATTEST: Final = ("attestation.readable", "attestation.chain", "attestation.key", "attestation.validity",
                          "attestation.revocation", "attestation.application")  # fmt: skip
 _APP_CHECKS: Final = tuple(check for check in ATTESTATION if check.id in _OF_APP_ATTEST) + APP_ATTEST
+_APP_ASSERTION: Final = tuple(check for check in ASSERTION if check.id.startswith("app_attest."))
 _NONCE: Final = next(check for check in GENERAL if check.id == "attestation.challenge")
 
 
@@ -129,6 +134,22 @@ def verify_app_attestation(
         enrolment.unreadable = error
         return run(_APP_CHECKS, enrolment)
     return (*run(_APP_CHECKS, enrolment), _NONCE.finding(failure))
+
+
+def verify_app_assertion(
+    assertion: bytes, key: PublicKey, app_id: str, client_data: bytes, policy: Policy, trust: Trust, *, counter: int
+) -> tuple[Finding, ...]:
+    """The findings on an App Attest assertion over `client_data`, by the attested `key` of `app_id`; `counter` is the stored one."""
+    facts = msgspec.structs.replace(_facts_alone(_EPOCH, "possession"), app_attest_count=counter)
+    evidence = Evidence(
+        now=_EPOCH, attempt=1, method="", transaction=_NO_TRANSACTION, caller=_NO_CALLER, credential=facts
+    )
+    case = Case(evidence, policy, trust)
+    case.assertion = Assertion(b"", client_data, b"", b"", None, {"appAttest": b64url_encode(assertion)})
+    case.client_data = ClientData(client_data, "", b"", "", None, None, None, None)
+    case.appraisal = Appraisal()
+    case.appraisal.app_key, case.appraisal.app_rp_id_hash = key, app_id_hash(app_id)
+    return run(_APP_ASSERTION, case)
 
 
 def _facts_alone(now: datetime, factor: str) -> CredentialFacts:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from device_keys.attestation.certificates import load_certificate
 from device_keys.encoding import FormatError
 from server_stub.checks.engine import Failure
 
@@ -43,13 +44,17 @@ def read_chain(ders: Sequence[bytes]) -> tuple[Link, ...]:
 
 
 def _load(der: bytes) -> Certificate:
-    from cryptography import x509
+    from cryptography.x509 import DuplicateExtension
 
+    certificate = load_certificate(der, "x5c")
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.extensions  # noqa: B018 - read here, so that no check meets an unreadable one
-    except (ValueError, x509.DuplicateExtension, TypeError) as error:
-        raise FormatError("x5c", "X.509 certificates in DER") from error
+        # What the library reads late is read here, so that no check meets what cannot be read.
+        certificate.extensions, certificate.subject.public_bytes(), certificate.issuer.public_bytes()
+        certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
+    except (ValueError, DuplicateExtension) as error:
+        raise FormatError("x5c", "certificates with readable names, dates and extensions, each once") from error
+    if der[-len(certificate.signature) - 1] != 0:  # the library lets a signature end within a byte
+        raise FormatError("x5c", "signatures of whole bytes")
     return certificate
 
 

@@ -59,7 +59,9 @@ def anchors(vectors: Path) -> Trust:
     return Trust([NamedPem("w3c", certificate.public_bytes(Encoding.PEM).decode())], {})
 
 
-def judge_registration(case: Any, anchors: Trust, *, policy: Any = SPEC_VECTOR, now: datetime = NOW, **changes: Any) -> dict[str, str]:
+def judge_registration(
+    case: Any, anchors: Trust, *, policy: Any = SPEC_VECTOR, now: datetime = NOW, **changes: Any
+) -> dict[str, str]:
     challenge = changes.pop("challenge", case.made["challenge"])
     return failures(verify_registration(case.registration(**changes), challenge, policy, anchors, now))
 
@@ -69,7 +71,9 @@ def test_all_fifteen_are_here(w3c: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_registration_of_every_carried_format_passes_spec_vector(name: str, w3c: dict[str, Any], anchors: Trust) -> None:
+def test_registration_of_every_carried_format_passes_spec_vector(
+    name: str, w3c: dict[str, Any], anchors: Trust
+) -> None:
     """WebAuthn L3 "Registering a New Credential": nothing fails, nothing is left unjudged, and something was judged."""
     findings = verify_registration(w3c[name].registration(), w3c[name].made["challenge"], SPEC_VECTOR, anchors, NOW)
     assert {finding.outcome for finding in findings} <= {Outcome.PASS, Outcome.NOT_APPLICABLE}
@@ -88,7 +92,9 @@ def test_formats_that_no_phone_makes_are_refused_by_name(name: str, w3c: dict[st
 
 
 @pytest.mark.parametrize("name", sorted((*CARRIED, *NOT_CARRIED)))
-def test_the_strict_policy_refuses_each_for_the_documented_reasons(name: str, w3c: dict[str, Any], anchors: Trust) -> None:
+def test_the_strict_policy_refuses_each_for_the_documented_reasons(
+    name: str, w3c: dict[str, Any], anchors: Trust
+) -> None:
     policy = msgspec.structs.replace(STRICT, rp_id="example.org", origins=("https://example.org",))
     assert set(judge_registration(w3c[name], anchors, policy=policy)) == STRICT_FAILURES[name]
 
@@ -105,7 +111,9 @@ def test_every_assertion_verifies(name: str, w3c: dict[str, Any], anchors: Trust
         assert not failures(findings)
 
 
-def assertion_findings(case: Any, anchors: Trust, *, policy: Any = SPEC_VECTOR, challenge: bytes | None = None, **changes: bytes) -> Any:
+def assertion_findings(
+    case: Any, anchors: Trust, *, policy: Any = SPEC_VECTOR, challenge: bytes | None = None, **changes: bytes
+) -> Any:
     facts = credential_facts(case.registration(), case.made["challenge"], NOW)
     return verify_assertion(case.assertion(**changes), challenge or case.used["challenge"], facts, policy, anchors, NOW)
 
@@ -124,13 +132,17 @@ def flipped(data: bytes, index: int) -> bytes:
 
 @pytest.mark.parametrize("name", sorted((*CARRIED, *NOT_CARRIED)))
 @pytest.mark.parametrize("part", ["clientDataJSON", "authenticatorData", "signature"])
-def test_one_bit_changed_anywhere_in_an_assertion_is_noticed(name: str, part: str, w3c: dict[str, Any], anchors: Trust) -> None:
+def test_one_bit_changed_anywhere_in_an_assertion_is_noticed(
+    name: str, part: str, w3c: dict[str, Any], anchors: Trust
+) -> None:
     """Every byte in turn would be slow for all; every seventh, from the first on, covers each field."""
     case = w3c[name]
     good = case.used[part]
     for index in range(0, len(good), 7):
         findings = assertion_findings(case, anchors, **{part: flipped(good, index)})
-        assert any(f.outcome in (Outcome.FAIL, Outcome.NOT_RUN) and not f.check.startswith("attestation.") for f in findings), index
+        assert any(
+            f.outcome in (Outcome.FAIL, Outcome.NOT_RUN) and not f.check.startswith("attestation.") for f in findings
+        ), index
 
 
 @pytest.mark.parametrize("name", CARRIED)
@@ -144,7 +156,10 @@ def test_another_origin_or_relying_party_is_noticed(name: str, w3c: dict[str, An
     """The policy's expectation changes, the bytes do not: so nothing but this rule can fail."""
     elsewhere = msgspec.structs.replace(SPEC_VECTOR, origins=("https://example.net",))
     assert judge_registration(w3c[name], anchors, policy=elsewhere) == {"attestation.client_data": "origin"}
-    assert failures(assertion_findings(w3c[name], anchors, policy=elsewhere)) == {"attestation.client_data": "origin", "assertion.origin": "origin"}
+    assert failures(assertion_findings(w3c[name], anchors, policy=elsewhere)) == {
+        "attestation.client_data": "origin",
+        "assertion.origin": "origin",
+    }
     other = msgspec.structs.replace(SPEC_VECTOR, rp_id="example.net")
     assert judge_registration(w3c[name], anchors, policy=other) == {"attestation.rp_id": "rp-id-hash"}
 
@@ -192,7 +207,9 @@ def test_a_chain_without_its_root_among_the_anchors_is_refused(name: str, w3c: d
 
 
 @pytest.mark.parametrize("name", CERTIFIED)
-def test_without_a_revocation_list_certified_formats_fail_closed(name: str, w3c: dict[str, Any], anchors: Trust) -> None:
+def test_without_a_revocation_list_certified_formats_fail_closed(
+    name: str, w3c: dict[str, Any], anchors: Trust
+) -> None:
     assert judge_registration(w3c[name], Trust(anchors.pems, None)) == {"attestation.revocation": "list-unavailable"}
 
 
@@ -214,3 +231,14 @@ def test_a_truncated_attestation_object_is_a_format_error(name: str, w3c: dict[s
     for end in (0, 1, len(whole) // 2, len(whole) - 1):
         with pytest.raises(FormatError):
             judge_registration(w3c[name], anchors, attestationObject=whole[:end])
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_one_bit_changed_in_an_attestation_object_is_noticed(name: str, w3c: dict[str, Any], anchors: Trust) -> None:
+    """Refused by a finding, or unreadable as the documented error: never accepted, never anything else."""
+    whole = w3c[name].made["attestationObject"]
+    for index in range(0, len(whole), 5):
+        try:
+            assert judge_registration(w3c[name], anchors, attestationObject=flipped(whole, index)), index
+        except FormatError:
+            continue
