@@ -244,8 +244,11 @@ async def get_checks(_: Server, __: Call) -> Reply:
     return Reply(200, [{"id": c.id, "citation": c.citation, "needs": sorted(c.needs)} for c in CHECKS])
 
 
-async def get_requests(server: Server, _: Call) -> Reply:
-    return Reply(200, [recorded(entry) for entry in server.requests])
+async def get_requests(server: Server, call: Call) -> Reply:
+    """Oldest first; `?most=`: the newest so many."""
+    most = _number(call, "most", 1000)
+    entries = list(server.requests)
+    return Reply(200, [recorded(entry) for entry in entries[max(0, len(entries) - most) :]])
 
 
 async def get_log(server: Server, call: Call) -> Reply:
@@ -350,7 +353,7 @@ DIALECT: Final = Dialect(
         _route("GET", "/transactions/{id}/evidence", get_evidence, "The evidence bundle of an attempt", "attempt"),
         _route("GET", "/messages", get_messages, "SMS, mail and push, oldest first", "channel", "to"),
         _route("GET", "/checks", get_checks, "Every check: id, citation, needs"),
-        _route("GET", "/requests", get_requests, "What was asked and answered, secrets left out"),
+        _route("GET", "/requests", get_requests, "What was asked and answered, secrets left out", "most"),
         _route("GET", "/log", get_log, "The hash-chained event log", "after", "most"),
         _route("GET", "/webhooks", get_webhooks, "Webhook deliveries"),
         _route("GET", "/payments", get_payments, "Executed payments", "dialect", "user"),
