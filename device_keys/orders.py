@@ -78,6 +78,13 @@ def _text(record: Any, *path: str) -> str | None:
     return record if isinstance(record, str) and record else None
 
 
+def _number(value: Any) -> str | None:
+    """Money as decimal text; a JSON number is read as the decimal that it was written as."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{Decimal(repr(value)):f}"
+    return value if isinstance(value, str) and value else None
+
+
 def _single(amount: str | None, currency: str | None, name: str | None, account: str) -> Order | None:
     if amount is None or currency is None or name is None:
         return None
@@ -91,7 +98,7 @@ def _ours(payload: dict[str, Any]) -> Order | None:
         _text(payload, "payee", "accountNumber"),
         _text(payload, "payee", "iban"),
     )
-    return _single(_text(payload, "amount"), _text(payload, "currency"), name, " ".join(part for part in parts if part))
+    return _single(_number(payload.get("amount")), _text(payload, "currency"), name, " ".join(part for part in parts if part))
 
 
 def _batch(payload: dict[str, Any]) -> Order | None:

@@ -125,11 +125,11 @@ def serve(options: argparse.Namespace, out: TextIO) -> int:
 
         return serve_many(options, out)
     server = build_server(options)
-    run(server, options, _bind(options.host, options.port), out)
+    run(server, options, bind(options.host, options.port), out)
     return Exit.DONE
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """A listening socket; a refused address is one clear error."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,20 +130,21 @@ class Handset:
     """An enrolled phone."""
 
     phone: Phone
+    url: str = URL
 
     def header(self, transaction: str, factor: str = "possession", edits: Edits = HONEST) -> str:
         """What the phone signs for this step-up, as the header that carries it."""
         return self.sign(transaction, factor, edits).assertion.to_header()
 
     def sign(self, transaction: str, factor: str = "possession", edits: Edits = HONEST) -> approving.Approval:
-        enrolment, step_up = approving.fetch(self.phone, URL, transaction)
+        enrolment, step_up = approving.fetch(self.phone, self.url, transaction)
         return approving.sign(self.phone, enrolment, step_up, factor, edits=edits)
 
     def deliver(self, transaction: str, factor: str = "possession") -> None:
         approving.deliver(self.phone, self.sign(transaction, factor))
 
     def decline(self, transaction: str) -> None:
-        approving.decline(self.phone, URL, transaction)
+        approving.decline(self.phone, self.url, transaction)
 
 
 @pytest.fixture
@@ -167,3 +170,72 @@ def handset(make_phone: Callable[..., Handset], bank: Bank) -> Handset:
     made = make_phone()
     bank.login()
     return made
+
+
+class LiveServer:
+    """A server process on a free port; `kill` is SIGKILL, `start` brings it back on the same database."""
+
+    def __init__(self, *options: str) -> None:
+        self.options = options
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> LiveServer:
+        command = [sys.executable, "-m", "server_stub", "serve", "--port", "0", *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("Listening on "), line
+        self.url = line.removeprefix("Listening on ").strip()
+        return self
+
+    def kill(self) -> None:
+        self._end("kill")
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self._end("terminate")
+        assert self.process is not None
+        return self.process.returncode
+
+    def _end(self, how: str) -> None:
+        assert self.process is not None
+        if self.process.poll() is None:
+            getattr(self.process, how)()
+        self.process.wait(timeout=10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def bank(self) -> Bank:
+        return Bank(httpx2.Client(base_url=self.url, timeout=20))
+
+
+@pytest.fixture
+def live() -> Iterator[Callable[..., LiveServer]]:
+    """Server processes, ended after the test."""
+    made: list[LiveServer] = []
+
+    def make(*options: str) -> LiveServer:
+        server = LiveServer(*options).start()
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture
+def live_phone(tmp_path: Path) -> Iterator[Callable[[str], Handset]]:
+    """A phone enrolled over a real socket."""
+    phones: list[Phone] = []
+
+    def make(url: str) -> Handset:
+        phone = Phone(tmp_path / f"live{len(phones)}", secret=b"s" * 32)
+        phones.append(phone)
+        enrol(phone, Applicant(url, "bank", USER, PASSCODE, "pixel-9", NUMBER, "demo-api-key"))
+        return Handset(phone, url)
+
+    yield make
+    for phone in phones:
+        phone.close()
