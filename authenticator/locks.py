@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from authenticator.profiles import Platform, Profile
 from authenticator.schedules import LOCK_SCHEDULES, SENSOR_SCHEDULES, STRONG_AUTHENTICATION
+from device_keys.clock import LAST_INSTANT, Instant
 from device_keys.entropy import Entropy
 
 
@@ -117,7 +118,7 @@ class Guess:
     """A wrong guess that is remembered, by its digest."""
 
     digest: str = field(repr=False)
-    at: datetime
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class ScreenLock:
     verifier: str = field(default="", repr=False)
     failures: int = 0
     failures_since_boot: int = 0
-    wait_until: datetime | None = None
+    wait_until: Instant | None = None
     wait_seconds: int = 0
     guesses: tuple[Guess, ...] = ()
 
@@ -141,7 +142,7 @@ class Sensor:
     enrolled: int = 1
     failures: int = 0
     total_failures: int = 0
-    wait_until: datetime | None = None
+    wait_until: Instant | None = None
     locked: bool = False
 
 
@@ -152,11 +153,11 @@ class Locks:
     platform: Platform
     lock: ScreenLock
     sensor: Sensor
-    booted_at: datetime
+    booted_at: Instant
     locked: bool = False
     first_unlock: bool = True
-    last_credential_at: datetime | None = None
-    last_biometric_at: datetime | None = None
+    last_credential_at: Instant | None = None
+    last_biometric_at: Instant | None = None
 
 
 def new_locks(profile: Profile, pin: str, now: datetime, entropy: Entropy) -> Locks:
@@ -228,7 +229,7 @@ def _later(now: datetime, seconds: int) -> datetime:
     try:
         return now + timedelta(seconds=seconds)
     except OverflowError:
-        return datetime.max.replace(tzinfo=now.tzinfo)
+        return LAST_INSTANT
 
 
 def set_credential(locks: Locks, pin: str, entropy: Entropy) -> Locks:

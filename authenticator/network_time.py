@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from device_keys.clock import Clock, system_clock
+from device_keys.clock import Clock, genuine, system_clock
 
 
 class NetworkTime:
@@ -30,4 +30,4 @@ class NetworkTime:
             instant = parsedate_to_datetime(date or "")
         except ValueError:
             return
-        self._heard = (instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC), self._source())
+        self._heard = (genuine(instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)), self._source())

@@ -7,15 +7,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 from device_keys.encoding import FormatError
 
 Clock = Callable[[], datetime]
 
 
+class _Genuine:
+    """The interpreter's own class, out of freezegun's reach.
+
+    While time is frozen, every module's name `datetime` stands for freezegun's class, whose values and type msgspec can neither encode
+    nor decode. So instants are made genuine where they enter, and stored records are typed with `Instant`.
+    """
+
+    type: Final = next(cls for cls in datetime.__mro__ if cls.__module__ == "datetime")
+
+
+if TYPE_CHECKING:
+    Instant = datetime
+else:
+    Instant = Annotated[_Genuine.type, "an aware instant"]
+
+# The instant of a text that this program wrote itself (by `rfc3339` or `isoformat`).
+stored_instant: Final[Callable[[str], datetime]] = _Genuine.type.fromisoformat
+LAST_INSTANT: Final[datetime] = _Genuine.type.max.replace(tzinfo=UTC)
+
+
 def system_clock() -> datetime:
     """Now, in UTC, as the machine (or freezegun) has it."""
-    return datetime.now(UTC)
+    now = datetime.now(UTC)
+    return now if type(now) is _Genuine.type else genuine(_frozen_now())
+
+
+def _frozen_now(depth: int = 5) -> datetime:
+    """freezegun gives the real time to callers within five frames of `threading`, where a worker's own work begins: stay below that."""
+    return datetime.now(UTC) if depth == 0 else _frozen_now(depth - 1)
+
+
+def genuine(instant: datetime) -> datetime:
+    """The same instant as a value of the interpreter's own class."""
+    return _Genuine.type.combine(instant.date(), instant.timetz())
 
 
 class SteeredClock:
@@ -62,7 +94,7 @@ def rfc3339(instant: datetime) -> str:
 def parse_instant(text: str, field: str = "instant") -> datetime:
     """The instant of an ISO 8601 text; without an offset it is taken as UTC."""
     try:
-        instant = datetime.fromisoformat(text)
+        instant = stored_instant(text)
     except (ValueError, TypeError) as error:
         raise FormatError(field, "an ISO 8601 instant, such as 2026-01-31T12:00:00Z") from error
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

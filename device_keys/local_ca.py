@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from platformdirs import user_config_path
 
+import device_keys.genuine_dates  # noqa: F401
+
 # Clients judge these certificates by the machine's own time, frozen tests included: they live from long ago to far ahead.
 NOT_BEFORE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 CA_UNTIL: Final = datetime(2099, 12, 31, tzinfo=UTC)

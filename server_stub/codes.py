@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from device_keys.clock import Instant
 from device_keys.encoding import b64url_decode, b64url_encode
 from device_keys.entropy import new_digits
 from server_stub.store import UnitOfWork
@@ -25,8 +26,8 @@ class KeptCode(msgspec.Struct, frozen=True, rename="camel"):
 
     salt: str
     digest: str
-    issued_at: datetime
-    expires_at: datetime
+    issued_at: Instant
+    expires_at: Instant
     used: bool = False
 
     def matches(self, code: str) -> bool:

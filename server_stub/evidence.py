@@ -7,10 +7,11 @@ as a logged observation. `now` is the one instant of the attempt.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+
+from device_keys.clock import Instant
 
 
 class Facts(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
@@ -27,8 +28,8 @@ class TransactionFacts(Facts, frozen=True):
     session: str
     state: str
     payload: Any
-    created_at: datetime
-    expires_at: datetime
+    created_at: Instant
+    expires_at: Instant
     trigger: Literal["a", "b", "c"] = "b"
     methods: tuple[str, ...] = ()
 
@@ -61,9 +62,9 @@ class NonceFacts(Facts, frozen=True):
 
     value: str
     transaction_id: str
-    issued_at: datetime
-    expires_at: datetime
-    consumed_at: datetime | None = None
+    issued_at: Instant
+    expires_at: Instant
+    consumed_at: Instant | None = None
 
 
 class PriorElement(Facts, frozen=True):
@@ -71,7 +72,7 @@ class PriorElement(Facts, frozen=True):
 
     category: Literal["knowledge", "possession", "inherence"]
     method: str
-    at: datetime
+    at: Instant
 
 
 class CredentialFacts(Facts, frozen=True):
@@ -84,14 +85,14 @@ class CredentialFacts(Facts, frozen=True):
     factor: Literal["possession", "biometric"]
     registration: dict[str, Any]
     challenge: str
-    enrolled_at: datetime
+    enrolled_at: Instant
     sign_count: int
     app_attest: dict[str, Any] | None = None
     app_attest_covers: tuple[str, ...] = ()
     app_attest_count: int = 0
     backup_eligible: bool = False
     state: Literal["active", "replaced", "revoked", "suspended"] = "active"
-    state_since: datetime | None = None
+    state_since: Instant | None = None
 
 
 class Evidence(Facts, frozen=True):
@@ -100,7 +101,7 @@ class Evidence(Facts, frozen=True):
     `assertion_unreadable` holds a received header that was no base64url JSON; `declined`: the phone's user said no.
     """
 
-    now: datetime
+    now: Instant
     attempt: int
     method: str
     transaction: TransactionFacts

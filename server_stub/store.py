@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from device_keys.clock import Clock, parse_instant, rfc3339, system_clock
+from device_keys.clock import Clock, Instant, parse_instant, rfc3339, stored_instant, system_clock
 from device_keys.encoding import b64url_encode
 from device_keys.entropy import Entropy, SeededEntropy, SystemEntropy, new_uuid
 from server_stub.database import Database, Row, Statements
@@ -34,7 +34,7 @@ class User(msgspec.Struct):
     document: dict[str, Any]
     failures: int = 0
     blocks: int = 0
-    blocked_until: datetime | None = None
+    blocked_until: Instant | None = None
     blocked_permanently: bool = False
 
 
@@ -44,10 +44,10 @@ class Session(msgspec.Struct):
     id: str
     dialect: str
     user: str
-    created_at: datetime
-    last_active_at: datetime
+    created_at: Instant
+    last_active_at: Instant
     document: dict[str, Any]
-    ended_at: datetime | None = None
+    ended_at: Instant | None = None
 
 
 class Token(msgspec.Struct):
@@ -56,9 +56,9 @@ class Token(msgspec.Struct):
     digest: str
     kind: str
     session_id: str
-    issued_at: datetime
-    expires_at: datetime | None = None
-    ended_at: datetime | None = None
+    issued_at: Instant
+    expires_at: Instant | None = None
+    ended_at: Instant | None = None
     document: dict[str, Any] = {}
 
 
@@ -73,8 +73,8 @@ class Transaction(msgspec.Struct):
     payload: Any
     digest: str
     methods: list[str]
-    created_at: datetime
-    expires_at: datetime
+    created_at: Instant
+    expires_at: Instant
     seq: int = 0
     state: str = "ISSUED"
     attempts: int = 0
@@ -91,8 +91,8 @@ class Device(msgspec.Struct):
     user: str
     token_digest: str
     state: str
-    enrolled_at: datetime
-    state_since: datetime
+    enrolled_at: Instant
+    state_since: Instant
     document: dict[str, Any]
 
 
@@ -103,8 +103,8 @@ class Enrolment(msgspec.Struct):
     dialect: str
     user: str
     session: str
-    created_at: datetime
-    expires_at: datetime
+    created_at: Instant
+    expires_at: Instant
     document: dict[str, Any]
     state: str = "open"
 
@@ -133,11 +133,11 @@ def token_digest(token: str) -> str:
 
 
 def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    return None if text is None else stored_instant(text)
 
 
 def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return stored_instant(text)
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+import device_keys.genuine_dates  # noqa: F401
 from device_keys.encoding import FormatError
 from device_keys.keys import PublicKey, public_key
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+from device_keys.clock import stored_instant
 from device_keys.encoding import FormatError, b64url_encode, member
 from device_keys.messages import Kind, payload_digest
 from device_keys.orders import Order, read_order
@@ -278,10 +279,9 @@ def _stored_answer(unit: UnitOfWork, key: str | None) -> Reply | None:
     row = unit.sql.one("get_idempotent", key=key) if key else None
     if row is None:
         return None
-    from datetime import datetime
     from json import loads
 
-    if unit.now - datetime.fromisoformat(row[0]) > BANK.idempotency_life:
+    if unit.now - stored_instant(row[0]) > BANK.idempotency_life:
         return None
     return Reply(row[1], loads(row[2]))
 
