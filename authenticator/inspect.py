@@ -17,7 +17,8 @@ from typing import Any, Final
 from authenticator.inspecting import der
 from authenticator.inspecting.android import key_description
 from authenticator.inspecting.certificates import certificate, chain
-from authenticator.inspecting.tree import Item, Report, attempt, plain, text_or_hex
+from authenticator.inspecting.receipts import is_signed_data, receipt
+from authenticator.inspecting.tree import Item, Report, attempt, plain
 from authenticator.inspecting.webauthn import (
     app_assertion,
     attestation_object,
@@ -33,7 +34,6 @@ __all__ = ["Item", "Report", "inspect"]
 UNKNOWN: Final = "not recognised"
 _LARGEST: Final = 16 * 2**20
 _MAX_DEPTH: Final = 12
-_SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 _PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s+([A-Za-z0-9+/=\s]+?)-----END \1-----")
 _BUNDLE_END: Final = re.compile(rb',"digest":"([0-9a-f]{64})"\}$')
 
@@ -126,47 +126,11 @@ def _special(element: der.Element) -> Found | None:
         parts = element.children()
         if len(parts) == 8 and all(part.is_(der.SEQUENCE) for part in parts[6:]):
             return "Android KeyDescription", key_description(element.raw).items
-        if len(parts) == 2 and parts[0].is_(der.OID) and der.object_identifier(parts[0].content) == _SIGNED_DATA:
-            return "PKCS #7 signed data", (_receipt(element), der.describe(element))
+        if is_signed_data(parts):
+            return "PKCS #7 signed data", (receipt(element.raw), der.describe(element))
     except FormatError:
         return None
     return None
-
-
-def _receipt(element: der.Element) -> Item:
-    """App Attest's receipt: a SET of numbered fields inside the signed data."""
-    fields = [item for candidate in _octet_strings(element, 0) for item in _receipt_fields(candidate)]
-    return Item("receipt fields", items=tuple(fields), meaning="numbered as Apple does" if fields else "none found")
-
-
-_RECEIPT_FIELDS: Final = {
-    2: "app id", 3: "attested certificate", 4: "client data hash", 5: "token", 6: "type", 7: "environment", 12: "creation time",
-    17: "risk metric", 19: "not before", 21: "expiration time",
-}  # fmt: skip
-
-
-def _octet_strings(element: der.Element, depth: int) -> Iterator[bytes]:
-    if element.is_(der.OCTET_STRING):
-        yield element.content if not element.constructed else b"".join(child.content for child in element.children())
-    elif element.constructed and depth < _MAX_DEPTH:
-        for child in element.children():
-            yield from _octet_strings(child, depth + 1)
-
-
-def _receipt_fields(content: bytes) -> list[Item]:
-    try:
-        outer, rest = der.read_one(content)
-        entries = [entry.children() for entry in outer.children()] if outer.is_(der.SET) and not rest else []
-    except FormatError:
-        return []
-    return [_receipt_field(*entry) for entry in entries if len(entry) == 3]
-
-
-def _receipt_field(number: der.Element, version: der.Element, value: der.Element) -> Item:
-    name = _RECEIPT_FIELDS.get(number.integer(), "unknown")
-    if number.integer() == 3:
-        return attempt(f"[3] {name}", value.content, certificate)
-    return Item(f"[{number.integer()}] {name}", text_or_hex(value.content))
 
 
 def _authenticator_data(data: bytes) -> Found:

@@ -1,4 +1,4 @@
-"""A tolerant walk over DER (and BER with definite lengths): reads as far as it goes, and says where it stopped."""
+"""A tolerant walk over DER, and over BER with indefinite lengths as Apple's receipts have them."""
 
 from __future__ import annotations
 
@@ -42,17 +42,30 @@ class Element:
         return int.from_bytes(self.content, "big", signed=True)
 
 
-def read_one(data: bytes) -> tuple[Element, bytes]:
+def read_one(data: bytes, depth: int = 0) -> tuple[Element, bytes]:
     """The first element, and the bytes after it. Raises FormatError."""
     number, position = _tag_number(data)
     if position >= len(data):
         raise FormatError("DER", "a length")
+    if data[0] & 0x20 and data[position] == 0x80:
+        return _indefinite(data, number, position + 1, depth)
     size, position = _length(data, position)
     if position + size > len(data):
         raise FormatError("DER", f"{size} bytes of content, not {len(data) - position}")
     end = position + size
     element = Element(data[0] >> 6, bool(data[0] & 0x20), number, data[position:end], data[:end])
     return element, data[end:]
+
+
+def _indefinite(data: bytes, number: int, position: int, depth: int) -> tuple[Element, bytes]:
+    """Content up to the end-of-contents mark at its own level."""
+    if depth >= _MAX_DEPTH:
+        raise FormatError("DER", f"indefinite lengths nested at most {_MAX_DEPTH} deep")
+    rest = data[position:]
+    while not rest.startswith(b"\0\0"):
+        _, rest = read_one(rest, depth + 1)
+    end = len(data) - len(rest)
+    return Element(data[0] >> 6, True, number, data[position:end], data[: end + 2]), rest[2:]
 
 
 def _tag_number(data: bytes) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from authenticator.inspecting.certificates import algorithm_words, chain
+from authenticator.inspecting.receipts import receipt
 from authenticator.inspecting.tree import Item, attempt, plain, unread
 from device_keys.attestation import android_key, app_attest, apple
 from device_keys.attestation.certificates import certificate_key, extension_value, load_certificate
@@ -15,15 +16,16 @@ from device_keys.encoding import FormatError, b64url_decode, cbor_decode, cbor_d
 from device_keys.keys import PublicKey, cose_key
 from device_keys.messages import Flags
 
+# Each bit, and what it says when set and when clear (WebAuthn L3 section 6.1).
 _FLAGS: Final = (
-    (Flags.UP, "userPresent", "a presence test was done"),
-    (Flags.RFU1, "reserved1", "must be clear"),
-    (Flags.UV, "userVerified", "the user was verified; not by what"),
-    (Flags.BE, "backupEligible", "the key may be synchronised to other devices"),
-    (Flags.BS, "backedUp", "the key is backed up now"),
-    (Flags.RFU2, "reserved2", "must be clear"),
-    (Flags.AT, "attestedData", "a key is included"),
-    (Flags.ED, "extensionData", "an extension map is included"),
+    (Flags.UP, "userPresent", "a presence test was done", "no presence test"),
+    (Flags.RFU1, "reserved1", "reserved: must be clear", ""),
+    (Flags.UV, "userVerified", "the user was verified; not said by what", "the user was not verified"),
+    (Flags.BE, "backupEligible", "the key may be synchronised to other devices", "bound to one device"),
+    (Flags.BS, "backedUp", "the key is backed up now", ""),
+    (Flags.RFU2, "reserved2", "reserved: must be clear", ""),
+    (Flags.AT, "attestedData", "a key is included", ""),
+    (Flags.ED, "extensionData", "an extension map is included", ""),
 )
 _TYPES: Final = {
     "webauthn.create": "a registration",
@@ -65,7 +67,7 @@ def authenticator_data(raw: bytes) -> Item:
     if len(raw) < 37:
         raise FormatError("authenticatorData", "at least 37 bytes")
     flags = Flags(raw[32])
-    named = tuple(Item(name, bool(flags & bit), words) for bit, name, words in _FLAGS)
+    named = tuple(Item(name, bool(flags & bit), set_ if flags & bit else clear) for bit, name, set_, clear in _FLAGS)
     items = [
         Item("rpIdHash", raw[:32].hex(), "SHA-256 of the RP ID, or of TEAMID.bundleid"),
         Item("flags", f"0x{raw[32]:02x}", items=named),
@@ -168,6 +170,8 @@ def _statement(statement: Any) -> Item:
     for name, value in statement.items():
         if name == "x5c" and isinstance(value, list) and all(isinstance(item, bytes) for item in value):
             items.append(chain(tuple(value)))
+        elif name == "receipt" and isinstance(value, bytes):
+            items.append(attempt("receipt", value, receipt))
         elif name == "alg" and isinstance(value, int):
             items.append(Item("alg", value, algorithm_words(value)))
         else:
