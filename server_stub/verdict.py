@@ -64,7 +64,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     obligation: str
     verdict: str
     grade: Grade
-    findings: tuple[str, ...] | list[str]
+    findings: tuple[str, ...]
     reason: str | None = None
 
 
