@@ -112,7 +112,7 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
     body = call.json()
     code = member(body, "activationCode", str)
     with server.store.begin() as unit:
-        session, _ = _login(server, unit, call)
+        session, rules = _login(server, unit, call)
         enrolment = _open_enrolment(unit, session, call.params["id"])
         if not hmac.compare_digest(code.encode(), enrolment.document["code"].encode()):
             return _wrong_code(unit, enrolment)
@@ -132,6 +132,8 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
         _bind(unit, session, enrolment, credentials)
         enrolment.state = "done"
         unit.put_enrolment(enrolment)
+        if rules.enrolled is not None:
+            rules.enrolled(server, unit, session)
         return Reply(200, {"deviceId": device_id, "deviceToken": token})
 
 

@@ -11,7 +11,7 @@ from device_keys.encoding import FormatError, parse_json_object
 
 if TYPE_CHECKING:
     from server_stub.server import Server
-    from server_stub.store import Transaction, UnitOfWork, User
+    from server_stub.store import Session, Transaction, UnitOfWork, User
 
 MAX_BODY: Final = 64 * 1024
 
@@ -77,11 +77,15 @@ ErrorReply = Callable[[Call], Reply]
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRules:
-    """What enrolling a phone needs of a dialect: its API key check, its login's idle time, and where the activation code goes."""
+    """What enrolling a phone needs of a dialect: its API key check, its login's idle time, and where the activation code goes.
+
+    `enrolled` is called in the same unit of work once the phone's keys are bound.
+    """
 
     key_accepted: Callable[[Call], bool]
     idle: timedelta | None
     number_of: Callable[[User], str | None]
+    enrolled: Callable[[Server, UnitOfWork, Session], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ DIALECT: Final = Dialect(
     bad_format=bad_format,
     decorate=decorate,
     schemas=SCHEMAS,
-    enrolment=EnrolmentRules(key_accepted, WEAVR.idle, number_of),
+    enrolment=EnrolmentRules(key_accepted, WEAVR.idle, number_of, phone_enrolled),
     on_delivered=on_delivered,
 )
 
