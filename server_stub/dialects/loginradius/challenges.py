@@ -157,6 +157,7 @@ def send_code(
     record_id = f"{session.id} {purpose} {channel}"
     kept = unit.record(_OTP_RECORD, record_id) or {"earlier": []}
     earlier = kept["earlier"] + ([kept["code"]] if "code" in kept else [])
+    _end_challenge(unit, kept.get("transaction"))
     code, newest = issue_code(
         unit, f"loginradius {channel} code", LOGINRADIUS.otp_life, digits=LOGINRADIUS.otp_digits, fixed=server.settings.fixed_otp,
         unlike=[read_code(item) for item in earlier],
@@ -168,6 +169,14 @@ def send_code(
     text = f"{code} is your code for the {PURPOSES[purpose]}. It is good for 5 minutes. Never tell it to anyone."
     send(unit, channel, to, text, code=code)
     return transaction
+
+
+def _end_challenge(unit: UnitOfWork, transaction_id: str | None) -> None:
+    """The challenge of a code that is superseded can no longer be answered."""
+    transaction = unit.transaction(transaction_id) if transaction_id else None
+    if transaction is not None and transaction.state == "ISSUED":
+        transaction.state = "VOID"
+        unit.put_transaction(transaction)
 
 
 def _count_sending(unit: UnitOfWork, session: Session, channel: str) -> None:
