@@ -68,7 +68,7 @@ class FakeBank:
             return 200, {"paths": {f"{self.prefix}/v1/oauth2/login": {}, "/weavr/multi/login_with_password": {}}}
         if path.startswith("/device/v1"):
             return self.device(request, path.removeprefix("/device/v1"), body)
-        if path == "/_stub/clock/advance":
+        if path.startswith("/_stub/"):
             return 200, {}
         if path == "/weavr/multi/login_with_password":
             return (200, {"token": "weavr-token"}) if body["password"]["value"] == "Passw0rd!" else (403, None)
