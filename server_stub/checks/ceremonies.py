@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from device_keys.attestation.app_attest import app_id_hash, parse_attestation
+from device_keys.clock import parse_instant
 from device_keys.encoding import FormatError, b64url_encode
 from device_keys.keys import PublicKey
 from device_keys.messages import Assertion, ClientData
@@ -28,7 +29,7 @@ from server_stub.policy import Policy
 from server_stub.trust import Trust
 from server_stub.verdict import Finding, Outcome
 
-_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
+_EPOCH: Final = parse_instant("1970-01-01T00:00:00Z")
 _NO_CALLER: Final = CallerFacts(user="", session="")
 _NO_TRANSACTION: Final = TransactionFacts(
     id="", dialect="", kind="account-access", user="", session="", state="ISSUED", payload={}, created_at=_EPOCH, expires_at=_EPOCH
