@@ -157,12 +157,14 @@ DELETE FROM records WHERE kind = :kind AND id = :id;
 -- name: insert_webhook
 INSERT INTO webhooks (seq, url, path, headers, body, state, attempts, next_at, history)
 VALUES (:seq, :url, :path, :headers, :body, 'waiting', 0, :next_at, '[]');
--- name: due_webhooks
-SELECT seq, url, path, headers, body, state, attempts, next_at, history FROM webhooks WHERE state = 'waiting' AND next_at <= :now ORDER BY seq LIMIT :most;
+-- name: waiting_receivers
+SELECT url, MIN(seq) FROM webhooks WHERE state = 'waiting' GROUP BY url ORDER BY MIN(seq);
+-- name: waiting_webhooks
+SELECT seq, url, path, headers, body, state, attempts, next_at, history FROM webhooks WHERE state = 'waiting' AND url = :url ORDER BY seq LIMIT :most;
 -- name: list_webhooks
 SELECT seq, url, path, headers, body, state, attempts, next_at, history FROM webhooks ORDER BY seq DESC LIMIT :most;
 -- name: update_webhook
-UPDATE webhooks SET state = :state, attempts = :attempts, next_at = :next_at, history = :history WHERE seq = :seq;
+UPDATE webhooks SET state = :state, attempts = :attempts, next_at = :next_at, history = :history, body = :body WHERE seq = :seq;
 
 -- name: clear_users
 DELETE FROM users;
