@@ -31,6 +31,7 @@ from server_stub.log_chain import LogEntry
 from server_stub.rules.inputs import NOTHING_OBSERVED, Config, Observations
 from server_stub.rules.ruling import Ruling
 from server_stub.verdict import Finding, Grade, Outcome
+from server_stub.visible import noted
 
 # Checks about the assertion: the device's key counts as an element only where each of them passed or did not apply.
 DEVICE_CHECKS = (
@@ -334,7 +335,7 @@ def _failure(finding: Finding) -> str:
     """What failed, in words, with what was expected and seen."""
     if finding.expected is None:
         return f"{finding.check} failed: {finding.reason}"
-    return f"{finding.check} failed: expected {finding.expected}, was {finding.actual}"
+    return f"{finding.check} failed: expected {noted(finding.expected)}, was {noted(finding.actual)}"
 
 
 _SECRET_NAMES = frozenset({
