@@ -86,8 +86,12 @@ class Client:
 
     # -- the back end
 
-    def validate(self, token: str, family: str = "2fa", *, uid: str = "", member: str = "secondfactorvalidationtoken") -> httpx2.Response:
-        return self.post(f"/identity/v2/manage/account/{uid or self.uid}/reauth/{family}", {member: token}, apisecret=SECRET)
+    def validate(
+        self, token: str, family: str = "2fa", *, uid: str = "", member: str = "secondfactorvalidationtoken"
+    ) -> httpx2.Response:
+        return self.post(
+            f"/identity/v2/manage/account/{uid or self.uid}/reauth/{family}", {member: token}, apisecret=SECRET
+        )
 
     # -- the operator
 
@@ -131,7 +135,9 @@ def make_client() -> Iterator[Callable[..., Client]]:
     made: list[Server] = []
 
     def make(**settings: Any) -> Client:
-        server = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings(dialects=("loginradius",), **settings))
+        server = Server(
+            Store(open_database(MEMORY)), load_trust(), settings=Settings(dialects=("loginradius",), **settings)
+        )
         server.start()
         made.append(server)
         client = Client(TestClient(create_app(server), base_url=URL))

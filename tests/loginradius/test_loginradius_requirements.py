@@ -52,7 +52,12 @@ def test_s2_3_the_integrator_chooses_the_method(site: Any, method: str) -> None:
 
 @pytest.mark.parametrize(
     ("call", "path", "body"),
-    [("GET", "/2fa", None), ("PUT", "/2fa/otp", {"otp": "1"}), ("PUT", "/pin", {"pin": "1234"}), ("PUT", "/password", {"password": "x"})],
+    [
+        ("GET", "/2fa", None),
+        ("PUT", "/2fa/otp", {"otp": "1"}),
+        ("PUT", "/pin", {"pin": "1234"}),
+        ("PUT", "/password", {"password": "x"}),
+    ],
 )
 def test_s2_4_a_step_up_needs_an_access_token(stranger: Any, call: str, path: str, body: Any) -> None:
     answer = stranger.call(call, R + path, body)
@@ -95,7 +100,9 @@ def test_s2_7_who_fails_gets_none(site: Any) -> None:
     assert "SecondFactorValidationToken" not in answer.json()
 
 
-@pytest.mark.parametrize("member", ["secondfactorvalidationtoken", "SecondFactorValidationToken", "secondfactorauthenticationtoken"])
+@pytest.mark.parametrize(
+    "member", ["secondfactorvalidationtoken", "SecondFactorValidationToken", "secondfactorauthenticationtoken"]
+)
 def test_s2_7_s2_8_the_seeds_own_name_of_the_token_is_accepted_too(site: Any, member: str) -> None:
     assert site.ok(site.validate(step_up_by_sms(site), member=member)) == {"IsValid": True}
 
@@ -127,7 +134,9 @@ def test_s2_8_a_refused_validation_does_not_use_the_token_up(site: Any) -> None:
 
 def test_s2_8_a_token_of_another_customer_is_refused(site: Any) -> None:
     other = "b" * 32
-    site.stub("PUT", "/users", {"dialect": "loginradius", "id": other, "email": "bob@example.com", "password": "Passw0rd!"})
+    site.stub(
+        "PUT", "/users", {"dialect": "loginradius", "id": other, "email": "bob@example.com", "password": "Passw0rd!"}
+    )
     token = step_up_by_sms(site)
     answer = site.validate(token, uid=other)
     assert (answer.status_code, answer.json()["ErrorCode"]) == (403, 1193)

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from device_keys.clock import rfc3339
 from server_stub.accounts import end_session
-from server_stub.blocking import unblock
 from server_stub.dialects.loginradius import methods
 from server_stub.dialects.loginradius.challenges import (
     count_wrong_password,
@@ -17,14 +16,13 @@ from server_stub.dialects.loginradius.challenges import (
 )
 from server_stub.dialects.loginradius.constants import LOGINRADIUS, NAME
 from server_stub.dialects.loginradius.errors import error, refuse
-from server_stub.dialects.loginradius.methods import Body, Method, answer, answers_match, pass_captcha, read_answers
+from server_stub.dialects.loginradius.methods import Body, Method, answer, lock_answered, pass_captcha, pass_question
 from server_stub.dialects.loginradius.profile import (
     can_confirm_login,
     factor_flags,
     find_user,
     lock_reply,
     lock_rule,
-    lock_type,
     own_email,
     profile,
 )
@@ -88,16 +86,14 @@ async def _first_step(server: Server, call: Call, *, mfa: bool) -> Reply:
     with server.store.reading() as unit:
         known = find_user(unit, **names)
     right = await secret_matches_off_loop(known.document.get("password") if known else None, password)
-    answered = await _answered_lock(known, body)
+    answered = await lock_answered(known, body) if known else None
     with server.store.begin() as unit:
         user = unit.user(NAME, known.id) if known else None
         if user is None:
             unit.log("login_failed", dialect=NAME)
             return error(966)
         pass_captcha(unit, user, body)
-        if answered and right:
-            unblock(unit, user, "security-answers")
-        if (locked := lock_reply(user, unit.now)) is not None:
+        if (locked := pass_question(unit, user, answered if right else None)) is not None:
             return locked
         if not right:
             count_wrong_password(unit, user, lock_rule(user))
@@ -107,14 +103,6 @@ async def _first_step(server: Server, call: Call, *, mfa: bool) -> Reply:
         if mfa and can_confirm_login(user):
             return Reply(200, _ask_for_second_step(server, unit, call, session, user))
         return Reply(200, login_answer(unit, session, user))
-
-
-async def _answered_lock(user: User | None, body: Body) -> bool:
-    """Whether the call answers the security questions of an account that is locked until then."""
-    if user is None or lock_type(user) != "SecurityQuestion" or not user.document.get("questions"):
-        return False
-    answers = read_answers(body)
-    return answers is not None and await answers_match(user, answers)
 
 
 def _ask_for_second_step(server: Server, unit: UnitOfWork, call: Call, session: Session, user: User) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from device_keys.encoding import FormatError
-from server_stub.blocking import unblock
+from server_stub.blocking import count_failure, unblock
 from server_stub.codes import CodeResult
 from server_stub.dialects.loginradius.challenges import Codes, Observed, Purpose, judge, observe_code
-from server_stub.dialects.loginradius.constants import LOGINRADIUS, NAME
+from server_stub.dialects.loginradius.constants import LOCKS, LOGINRADIUS, NAME
 from server_stub.dialects.loginradius.errors import error, refuse
 from server_stub.dialects.loginradius.profile import lock_reply, lock_type, own_email
 from server_stub.dialects.loginradius.reading import body_of, check_api_key, equal, text
@@ -227,6 +227,26 @@ async def answer(server: Server, call: Call, method: Method, purpose: Purpose, c
         if isinstance(outcome, Reply):
             return outcome
         return grant(unit, session, unit.user(NAME, session.user) or user, outcome, body)
+
+
+async def lock_answered(user: User, body: Body) -> bool | None:
+    """Whether the security answers in a body open this account's lock; None where it has no such lock or none were given."""
+    if lock_type(user) != "SecurityQuestion" or not user.document.get("questions"):
+        return None
+    answers = read_answers(body)
+    return None if answers is None else await answers_match(user, answers)
+
+
+def pass_question(unit: UnitOfWork, user: User, right: bool | None) -> Reply | None:
+    """What is left of the lock after security answers: right ones open it, five wrong ones block the account for good."""
+    locked = lock_reply(user, unit.now)
+    if locked is None or right is None or user.blocked_permanently:
+        return locked
+    if not right:
+        count_failure(unit, user, session="", transaction="", rule=LOCKS["Block"])
+        return error(1094)
+    unblock(unit, user, "security-answers")
+    return None
 
 
 def pass_captcha(unit: UnitOfWork, user: User, body: Body) -> None:

@@ -8,22 +8,23 @@ from dataclasses import replace
 from typing import Any
 
 from device_keys.encoding import FormatError
-from server_stub.blocking import count_failure, unblock
 from server_stub.dialects.loginradius import methods
 from server_stub.dialects.loginradius.challenges import chosen_email, delivery_status, expiry, send_code, sent_to
-from server_stub.dialects.loginradius.constants import LOCKS, LOGINRADIUS, NAME, QUESTIONS
+from server_stub.dialects.loginradius.constants import LOGINRADIUS, NAME, QUESTIONS
 from server_stub.dialects.loginradius.errors import error, refuse
 from server_stub.dialects.loginradius.methods import (
     Body,
     Grant,
     Method,
     answer,
-    answers_match,
     backup_digest,
+    lock_answered,
     normal_answer,
+    pass_captcha,
+    pass_question,
     read_answers,
 )
-from server_stub.dialects.loginradius.profile import check_pin, factor_flags, lock_reply, lock_type, profile
+from server_stub.dialects.loginradius.profile import check_pin, factor_flags, lock_reply, profile
 from server_stub.dialects.loginradius.push import registration_url
 from server_stub.dialects.loginradius.reading import body_of, check_api_key, check_api_secret, query_text, text
 from server_stub.dialects.loginradius.sessions import active_caller, caller, find_token, issue_tokens
@@ -342,18 +343,8 @@ async def unlock(server: Server, call: Call) -> Reply:
     with server.store.reading() as unit:
         _, user = caller(unit, call)
     body = body_of(call)
-    answers = read_answers(body)
-    right = await answers_match(user, answers) if answers and user.document.get("questions") else False
+    right = await lock_answered(user, body)
     with server.store.begin() as unit:
         _, user = active_caller(unit, call)
-        methods.pass_captcha(unit, user, body)
-        locked = lock_reply(user, unit.now)
-        if locked is not None and lock_type(user) == "SecurityQuestion":
-            if answers is None:
-                return locked
-            if not right:
-                count_failure(unit, user, session="", transaction="", rule=LOCKS["Block"])
-                return error(1094)
-            unblock(unit, user, "security-answers")
-            locked = None
-        return locked or Reply(200, {"IsPosted": True})
+        pass_captcha(unit, user, body)
+        return pass_question(unit, user, right) or Reply(200, {"IsPosted": True})
