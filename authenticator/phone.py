@@ -193,14 +193,19 @@ class Phone:
                 )
             return self._servers[url]
 
+    def another(self, home: Path) -> Phone:
+        """A second phone with a home of its own, on the same network and clock."""
+        secret = self.entropy.bytes("another phone", 32)
+        return Phone(home, clock=self._clock, http_factory=self._http_factory, secret=secret, token=self._token)
+
     def observe(self, observer: Observer) -> None:
         """Show every exchange with a server to `observer` (the demo, the reviewer's pane)."""
         self._observe = observer
 
-    def enrolments(self, server: str) -> list[Enrolment]:
-        """This phone's enrolments at a server; `UsageError` says how to enrol where there are none."""
+    def enrolments(self, server: str, *, required: bool = True) -> list[Enrolment]:
+        """This phone's enrolments at a server; where one is required and there is none, `UsageError` says how to enrol."""
         found = [enrolment for enrolment in self.state.enrolments.values() if enrolment.server == server]
-        if not found:
+        if required and not found:
             raise not_enrolled(server)
         return found
 
