@@ -38,9 +38,12 @@ class Approval:
 
 
 def pending(phone: Phone, server: str) -> list[dict[str, Any]]:
-    """What waits for this phone at a server, over all its enrolments there, as the server lists it."""
-    found: list[dict[str, Any]] = []
-    for enrolment in phone.enrolments(server):
+    """What waits for this phone at a server, over all its enrolments there: as the server lists it, and pushed logins."""
+    from authenticator.apps.loginradius import pushes
+
+    push_device = server in phone.state.push_devices
+    found = [push.to_json() for push in pushes(phone, server)] if push_device else []
+    for enrolment in phone.enrolments(server, required=not push_device):
         if enrolment.device_token:
             listed = phone.device_call(enrolment, Call("GET", "/device/v1/step-ups", {})).body
             found += _listed(listed)

@@ -130,8 +130,8 @@ def refusal(answer: Answer) -> Refused:
     body = answer.body if isinstance(answer.body, dict) else {}
     if isinstance(body.get("error"), dict):
         body = body["error"]
-    code = body.get("code") or body.get("errorCode") or f"http_{answer.status}"
-    message = body.get("message") or body.get("errorCode") or "no reason given"
+    code = body.get("code") or body.get("errorCode") or body.get("ErrorCode") or f"http_{answer.status}"
+    message = body.get("message") or body.get("Message") or body.get("errorCode") or "no reason given"
     return Refused(str(code), f"The server refused with {answer.status}: {message}")
 
 
@@ -162,18 +162,17 @@ def open_http(url: str) -> httpx2.Client:
     """A client for `url`; proxies of the environment are ignored, since the server is this machine's or the team's."""
     import httpx2
 
-    verify: ssl.SSLContext | bool = _tls_context() if url.startswith("https:") else False
+    verify: ssl.SSLContext | bool = tls_context() if url.startswith("https:") else False
     return httpx2.Client(verify=verify, timeout=TIMEOUT_SECONDS, trust_env=False)
 
 
-def _tls_context() -> ssl.SSLContext:
-    """The usual trust, `SSL_CERT_FILE` included, and the local test CA that `stepup-server serve --tls` makes."""
+def tls_context() -> ssl.SSLContext:
+    """The usual trust, `SSL_CERT_FILE` included, and the local test CA of `stepup-server serve --tls`, if it is made."""
     import ssl
 
-    from platformdirs import user_data_path
+    from device_keys.local_ca import ca_certificate
 
     context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
-    local_ca = user_data_path("stepup-simulator") / "ca" / "ca.pem"
-    if local_ca.is_file():
-        context.load_verify_locations(local_ca)
+    if ca_certificate().is_file():
+        context.load_verify_locations(ca_certificate())
     return context

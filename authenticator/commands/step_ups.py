@@ -14,6 +14,7 @@ from authenticator.state import BIOMETRIC, POSSESSION
 if TYPE_CHECKING:
     from authenticator.approving import Approval
     from authenticator.ceremonies import StepUp
+    from authenticator.phone import Phone
 
 
 def pay(args: Namespace, output: Output) -> None:
@@ -65,9 +66,11 @@ def approve(args: Namespace, output: Output) -> None:
     from authenticator.approving import client_request, deliver, fetch, sign
     from authenticator.faults import APPROVE, SIGN_ONLY
 
-    factor, passcode = _factor(args)
-    edits = edits_of(args.fault, SIGN_ONLY if args.sign_only else APPROVE, output)
     with opened_phone(args) as (phone, url):
+        if _answer_push(phone, url, args.transaction, output, approved=True):
+            return
+        factor, passcode = _factor(args)
+        edits = edits_of(args.fault, SIGN_ONLY if args.sign_only else APPROVE, output)
         enrolment, step_up = fetch(phone, url, args.transaction)
         _say_shown(output, step_up)
         approval = sign(phone, enrolment, step_up, factor, outcome=args.biometric or "match", edits=edits)
@@ -81,6 +84,21 @@ def approve(args: Namespace, output: Output) -> None:
     output.result(
         document, f"Approved by {approval.method}; the server has the evidence and waits for the client's step-up."
     )
+
+
+def _answer_push(phone: Phone, url: str, transaction_id: str, output: Output, *, approved: bool) -> bool:
+    """Whether the id names a pushed login, which is then answered: its key signs with no further factor."""
+    if url not in phone.state.push_devices:
+        return False
+    from authenticator.apps.loginradius import answer, find_push
+
+    push = find_push(phone, url, transaction_id)
+    if push is None:
+        return False
+    answer(phone, push, approved=approved)
+    outcome = "approved" if approved else "declined"
+    output.result({"transactionId": transaction_id, "outcome": outcome, "method": "PUSH"}, f"The login is {outcome}.")
+    return True
 
 
 def _factor(args: Namespace) -> tuple[str, str | None]:
@@ -110,5 +128,7 @@ def decline(args: Namespace, output: Output) -> None:
     from authenticator.approving import decline as decline_step_up
 
     with opened_phone(args) as (phone, url):
+        if _answer_push(phone, url, args.transaction, output, approved=False):
+            return
         decline_step_up(phone, url, args.transaction)
     output.result({"transactionId": args.transaction, "outcome": "declined"}, "Declined.")
