@@ -289,6 +289,7 @@ def _described(server: Server, transaction: Transaction) -> dict[str, Any]:
         "expiresAt": rfc3339(transaction.expires_at),
         "methods": transaction.methods,
         "request": request or None,
+        "outcome": transaction.outcome,
     }
 
 
