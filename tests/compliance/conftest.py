@@ -395,3 +395,9 @@ def _write_log(stage: Stage, code: str, kind: Kind) -> None:
 def step_up() -> Callable[..., Stage]:
     """Makes an honest step-up: `step_up("iphone", "BIOMETRIC")`."""
     return honest
+
+
+@pytest.fixture
+def signed() -> Callable[..., str]:
+    """Makes an assertion's JSON: `signed(payload, method, flags=…, extensions=…)`."""
+    return assertion_json

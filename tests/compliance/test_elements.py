@@ -1,0 +1,180 @@
+"""The attribution gap (sca-rules section 3): which method names which category, and how well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from device_keys.messages import Flags
+from server_stub.compliance import elements
+from server_stub.evidence import PriorElement, SecretFacts
+from server_stub.rules.elements import category_of, method_name
+from server_stub.verdict import Category, Outcome
+
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+PAYLOAD = {
+    "amount": "10.00",
+    "currency": "GBP",
+    "payee": {"name": "Ada Lovelace", "sortCode": "010203", "accountNumber": "12345678"},
+}
+
+
+def shown(stage: Any) -> list[tuple[str, str, str]]:
+    return [(e.category.value, e.method, e.grade.value) for e in elements(stage.evidence, stage.findings)]
+
+
+def without_device(stage: Any, kind: str, *prior: str) -> Any:
+    """A vendor's one-secret step-up after a login with these methods."""
+    for check in stage.findings:
+        if not check.check.startswith(("user.", "transaction.", "secret.")):
+            stage.outcomes[check.check] = (Outcome.NOT_APPLICABLE, "method-without-device")
+    categories = {"password": "knowledge", "otp-sms": "possession"}
+    used = tuple(PriorElement(category=categories[m], method=m, at=NOW - timedelta(minutes=2)) for m in prior)  # type: ignore[arg-type]
+    return stage.bend(
+        device_required=False,
+        assertion=None,
+        credential=None,
+        nonce=None,
+        secret=SecretFacts(kind=kind, result="right"),
+        prior=used,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "category"),
+    [
+        ("passcode", Category.KNOWLEDGE), ("password", Category.KNOWLEDGE), ("pin", Category.KNOWLEDGE),
+        ("security-answers", Category.KNOWLEDGE), ("otp-sms", Category.POSSESSION), ("SMS_OTP", Category.POSSESSION),
+        ("totp", Category.POSSESSION), ("device-key", Category.POSSESSION), ("biometric", Category.INHERENCE), ("otp-email", None),
+        ("backup-code", None), ("location", None), ("mfa", None),
+    ],
+)  # fmt: skip
+def test_methods_have_the_categories_of_eba_op_2019_06(kind: str, category: Category | None) -> None:
+    """An e-mailed code counts only in a mailbox bound to a device (Q&A 2018_4315); a printed list is no possession."""
+    assert category_of(kind) is category
+    assert method_name(kind) == method_name(method_name(kind))
+
+
+def test_a_password_reused_from_the_login_counts_beside_a_code_by_sms(step_up: Any) -> None:
+    """EBA Q&A 2018_4141; the SMS code is possession, the SIM's (2018_4039): logged. The SIM itself is not on record."""
+    stage = without_device(step_up(), "otp-sms", "password")
+    assert shown(stage) == [("knowledge", "password", "logged"), ("possession", "otp-sms", "logged")]
+    assert stage.rule("RTS-4.1-elements").verdict == "pass"
+    assert stage.rule("RTS-7.2").verdict == "undetermined"
+    assert stage.report().two_factor == "undetermined"
+
+
+def test_a_pin_after_a_password_is_one_category_and_fails_with_a_plain_reason(step_up: Any) -> None:
+    """LoginRadius PIN: knowledge twice (RTS-4.1-elements, RTS-9.1)."""
+    stage = without_device(step_up(), "pin", "password")
+    rule = stage.rule("RTS-4.1-elements")
+    assert (
+        shown(stage) == [("knowledge", "password", "logged"), ("knowledge", "pin", "logged")] or len(shown(stage)) == 2
+    )
+    assert rule.verdict == "fail"
+    assert "one category only" in (rule.reason or "")
+    assert stage.rule("RTS-9.1").verdict == "fail"
+    assert stage.report().two_factor == "fail"
+
+
+@pytest.mark.parametrize("kind", ["otp-email", "backup-code"])
+def test_what_has_no_category_is_no_element(step_up: Any, kind: str) -> None:
+    stage = without_device(step_up(), kind, "password")
+    assert shown(stage) == [("knowledge", "password", "logged")]
+    assert stage.rule("RTS-4.1-elements").verdict == "fail"
+
+
+def test_elements_all_reused_from_the_login_are_not_enough(step_up: Any) -> None:
+    """One of the two is given for the action itself."""
+    stage = without_device(step_up(), "", "password", "otp-sms")
+    stage.bend(secret=None)
+    rule = stage.rule("RTS-4.1-elements")
+    assert rule.verdict == "fail"
+    assert "reused" in (rule.reason or "")
+
+
+def test_a_wrong_secret_is_no_element(step_up: Any) -> None:
+    stage = step_up().bend(secret=SecretFacts(kind="passcode", result="wrong")).fail("secret.correct")
+    assert shown(stage) == [("possession", "device-key", "proved")]
+    assert stage.rule("RTS-4.1-elements").verdict == "fail"
+
+
+def test_a_key_whose_signature_did_not_verify_shows_nothing(step_up: Any) -> None:
+    """Neither pass nor fail for what its bytes say (traps 3.10)."""
+    stage = step_up().fail(
+        "assertion.signature",
+        "assertion.counter",
+        "challenge.known",
+        "binding.order",
+        "binding.amount",
+        "binding.payee",
+    )
+    assert shown(stage) == [("knowledge", "passcode", "logged")]
+    assert stage.rule("RTS-4.2.c").verdict == "fail"
+    for rule in ("RTS-4.1-elements", "RTS-5.1.b", "RTS-7.2", "RTS-9.1"):
+        assert stage.rule(rule).verdict == "undetermined"
+        assert (stage.rule(rule).reason or "").startswith("RTS-4.2.c did not pass")
+
+
+def test_an_assertion_for_another_transaction_shows_no_possession(step_up: Any) -> None:
+    stage = step_up().fail("challenge.transaction", "challenge.unused", "challenge.fresh")
+    assert shown(stage) == [("knowledge", "passcode", "logged")]
+    assert "challenge.transaction failed" in (stage.rule("RTS-4.1-elements").reason or "")
+
+
+def test_a_block_leaves_the_device_open_rather_than_contradicted(step_up: Any) -> None:
+    stage = step_up().fail(
+        "user.not_blocked", "challenge.known", "challenge.transaction", "challenge.unused", "challenge.fresh"
+    )
+    assert stage.rule("RTS-4.1-elements").verdict == "undetermined"
+
+
+@pytest.mark.parametrize(
+    "check", ["attestation.chain", "attestation.statement", "attestation.key", "attestation.revocation"]
+)
+def test_an_attestation_that_did_not_verify_caps_the_key_at_signed(step_up: Any, check: str) -> None:
+    stage = step_up(method="BIOMETRIC").fail(check)
+    assert ("possession", "device-key", "signed") in shown(stage)
+    for rule in ("RTS-7.1", "RTS-7.2", "RTS-9.3.a", "RTS-9.3.b", "RTS-23-create"):
+        assert stage.rule(rule).verdict == "undetermined", rule
+
+
+def test_a_stale_attestation_drops_from_proved_to_signed(step_up: Any) -> None:
+    """Rule of grading (c)."""
+    stage = step_up().fail("attestation.age")
+    assert ("possession", "device-key", "signed") in shown(stage)
+    assert stage.rule("RTS-7.2").grade.value == "signed"
+    assert stage.rule("RTS-9.3.b").verdict == "fail"
+
+
+def test_a_bare_uv_flag_is_an_unnamed_element(step_up: Any) -> None:
+    """UV says that the user was verified, not how: with a gate that was not attested, the category stays open (traps 3.1, 3.2)."""
+    stage = step_up(method="BIOMETRIC").fail("attestation.gate")
+    assert shown(stage) == [("possession", "device-key", "proved")]
+    rule = stage.rule("RTS-4.1-elements")
+    assert rule.verdict == "undetermined"
+    assert "not said how" in (rule.reason or "")
+
+
+def test_uvm_in_signed_bytes_names_the_method_but_only_signed(step_up: Any, signed: Any) -> None:
+    stage = step_up("self", "BIOMETRIC")
+    assert shown(stage) == [("possession", "device-key", "signed")]
+    stage.bend(assertion=signed(PAYLOAD, "BIOMETRIC", extensions={"uvm": [[2, 2, 2]]}))
+    assert shown(stage) == [("possession", "device-key", "signed"), ("inherence", "biometric", "signed")]
+    stage.bend(assertion=signed(PAYLOAD, "BIOMETRIC", extensions={"uvm": [[4, 2, 2]]}))
+    assert ("knowledge", "device-credential", "signed") in shown(stage)
+    stage.bend(assertion=signed(PAYLOAD, "BIOMETRIC", extensions={"uvm": [[2, 2, 2], [4, 2, 2]]}))
+    assert shown(stage) == [("possession", "device-key", "signed")]
+
+
+def test_an_app_claimed_uv_flag_on_a_possession_key_is_not_counted(step_up: Any, signed: Any) -> None:
+    stage = step_up().bend(assertion=signed(PAYLOAD, "PASSCODE", flags=Flags.UP | Flags.UV))
+    assert shown(stage) == [("knowledge", "passcode", "logged"), ("possession", "device-key", "proved")]
+
+
+def test_without_app_attest_an_iphones_biometric_is_not_vouched_for(step_up: Any) -> None:
+    stage = step_up("iphone", "BIOMETRIC").fail("app_attest.present")
+    assert shown(stage) == [("possession", "device-key", "signed")]
+    assert stage.rule("RTS-7.2").verdict == "undetermined"
