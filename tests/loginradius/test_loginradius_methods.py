@@ -1,4 +1,4 @@
-"""Every step-up method: right, wrong, expired, used, member missing, factor absent: the published codes (loginradius.md sections 7 and 10)."""
+"""Every step-up method: right, wrong, expired, used, member missing, factor absent: the published codes."""
 
 from __future__ import annotations
 
