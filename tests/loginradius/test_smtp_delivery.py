@@ -161,7 +161,7 @@ def test_what_a_killed_process_had_claimed_is_sent_by_another_under_the_same_id(
             "smtp",
             str(mail["seq"]),
             "waiting",
-            {**mail, "sentAt": mail["nextAt"], "attempts": 1, "nextAt": "2026-03-02T12:01:00.000000Z"},
+            {**mail, "sentAt": mail["nextAt"], "attempts": 1, "nextAt": LEASED_UNTIL},
         )
     assert asyncio.run(send_due(server, clock=lambda: START + timedelta(seconds=59))) == 0
     assert asyncio.run(send_due(server, clock=lambda: START + timedelta(seconds=60))) == 1
