@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -75,7 +74,7 @@ def altered_batches(payload: Any) -> Iterator[Altered]:
 
 def _changed(payload: Any, path: Path, change: Callable[[Any], Any]) -> Any:
     """A copy with the value at `path` changed; None where it has no such value, or the change is not possible."""
-    copy = deepcopy(payload)
+    copy = _copy(payload)
     holder = copy
     for step in path[:-1]:
         try:
@@ -89,6 +88,13 @@ def _changed(payload: Any, path: Path, change: Callable[[Any], Any]) -> Any:
         return None
     holder[path[-1]] = value
     return copy
+
+
+def _copy(value: Any) -> Any:
+    """A copy in which nothing is shared, not even what the original shares with itself."""
+    if isinstance(value, dict):
+        return {name: _copy(inner) for name, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _other_amount(value: Any, currency: str, step: int) -> Any:
