@@ -71,7 +71,9 @@ def build_parser() -> _Parser:
     unlock = command("unlock", "give the screen lock's PIN: frees a locked biometric sensor")
     unlock.add_argument("--pin", default="1234", metavar="TEXT|-", help="the PIN (- reads stdin; default 1234)")
     command("profiles", "list the phones that can be simulated")
-    command("faults", "list the misbehaviours that can be simulated, each with the check that it trips")
+    faults = command("faults", "list the misbehaviours that can be simulated, each with the check that it trips")
+    faults.add_argument("--variants", action="store_true", help="list further ways to trip a check that has its fault already")
+    faults.add_argument("--run", metavar="NAME", help="play this fault against the server, from enrolment to verdict")
     _add_reviewing(command)
     _add_services(command)
     return parser

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from authenticator.errors import UsageError
-from authenticator.faults import circumstances, registration, response
+from authenticator.faults import circumstances, codes, registration, response
 from authenticator.faults.fault import ANDROID, APPROVE, ATTEST, ENROL, IPHONES, PAY, PHONES, SIGN_ONLY, Fault, Flow
 
 __all__ = [
     "ANDROID", "APPROVE", "ATTEST", "ENROL", "FAULTS", "IPHONES", "PAY", "PHONES", "SIGN_ONLY", "VARIANTS", "Fault", "Flow", "find_fault",
 ]  # fmt: skip
 
-_ALL: Final = (*circumstances.FAULTS, *response.FAULTS, *registration.FAULTS)
+_ALL: Final = (*circumstances.FAULTS, *codes.FAULTS, *response.FAULTS, *registration.FAULTS)
 
 
 def _pair(faults: tuple[Fault, ...]) -> tuple[dict[str, Fault], dict[str, Fault]]:

@@ -85,6 +85,8 @@ def _foreign_transaction(app: BankApp, order: dict[str, Any], means: Means) -> P
     """The phone signs for its own user; the call names another customer's transaction, for the same order."""
     from authenticator.approving import fetch
 
+    if means.factor == BIOMETRIC:
+        raise Refused("needs_passcode", "The other customer has no phone, so no biometric is offered: use --passcode.")
     app.open_session(means)
     own = app.start(order)
     _, step_up = fetch(app.phone, app.enrolment.server, own)

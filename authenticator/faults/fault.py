@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from authenticator.ceremonies import HONEST, Draft, Edit, Edits, Scene
 from authenticator.client import Call
+
+if TYPE_CHECKING:
+    from authenticator.faults.codes import CodeScript
 
 ENROL, APPROVE, SIGN_ONLY, PAY, ATTEST = "enrol", "approve", "approve --sign-only", "pay", "attest"
 _MAKING: Final = frozenset({"key", "registration", "claims", "attested", "app_claims"})
@@ -31,13 +34,13 @@ class Flow(StrEnum):
 
     BANK_PAYMENT = "bank-payment"
     BANK_APP = "bank-app"
-    ACCOUNT_ACCESS = "account-access"
-    CODE = "code"
+    LOGINRADIUS_CODE = "loginradius-code"
 
 
 ANDROID: Final = ("pixel-9", "pixel-9-strongbox", "pixel-5")
 IPHONES: Final = ("iphone-17", "iphone-14", "iphone-8")
 PHONES: Final = ANDROID + IPHONES
+ANY_PHONE: Final = PHONES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,9 @@ class Fault:
     check: str
     flow: Flow = Flow.BANK_PAYMENT
     profiles: tuple[str, ...] = PHONES
-    edits: Edits = field(repr=False)
+    edits: Edits = field(default=HONEST, repr=False)
+    code_script: CodeScript | None = field(default=None, repr=False)
+    honest_code_script: CodeScript | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The row of `stepup-phone faults --json`."""
