@@ -30,8 +30,12 @@ _ANSWER_ROUTE: Final = "/identity/v2/auth/login/2fa/verification/push"
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One pushed login. `token` names it on the wire; `device` is this phone's registration that it was sent to."""
+    """One pushed login. `token` names it on the wire; `device` is this phone's registration that it was sent to.
 
+    `transaction_id` is the server's own name for it, which the published message lacks; without one it is the token.
+    """
+
+    transaction_id: str
     token: str
     api_key: str
     payload: dict[str, Any]
@@ -45,7 +49,7 @@ class Push:
     def to_json(self) -> dict[str, Any]:
         """The row of `pending`."""
         return {
-            "transactionId": self.token,
+            "transactionId": self.transaction_id,
             "dialect": DIALECT,
             "kind": "account-access",
             "payload": self.payload,
@@ -105,13 +109,16 @@ def pushes(phone: Phone, server: str) -> list[Push]:
     except (FormatError, TypeError, KeyError) as error:
         raise Unreadable("unreadable_answer", f"A push message cannot be read: {error}") from error
     now = phone.now()
-    return [push for push in found if push.token not in device["answered"] and now < push.expires_at]
+    newest = {push.token: push for push in found}  # a login that is pushed again replaces the push before
+    return [push for push in newest.values() if push.transaction_id not in device["answered"] and now < push.expires_at]
 
 
 def _push(message: Any, device: dict[str, Any]) -> Push:
     names = ("identifier", "browser", "location")
+    token = member(message, "secondfactorauthenticationtoken", str)
     return Push(
-        token=member(message, "secondfactorauthenticationtoken", str),
+        transaction_id=member(message, "transactionId", str, required=False) or token,
+        token=token,
         api_key=member(message, "apikey", str),
         payload={"purpose": "login", **{name: message.get(name, "") for name in names}},
         sent_at=datetime.fromtimestamp(member(message, "timestamp", int), UTC),
@@ -119,9 +126,9 @@ def _push(message: Any, device: dict[str, Any]) -> Push:
     )
 
 
-def find_push(phone: Phone, server: str, token: str) -> Push | None:
-    """The waiting push of that token."""
-    return next((push for push in pushes(phone, server) if push.token == token), None)
+def find_push(phone: Phone, server: str, name: str) -> Push | None:
+    """The waiting push of that transaction id or token."""
+    return next((push for push in pushes(phone, server) if name in (push.transaction_id, push.token)), None)
 
 
 def answer(phone: Phone, push: Push, *, approved: bool) -> Answer:
@@ -132,15 +139,16 @@ def answer(phone: Phone, push: Push, *, approved: bool) -> Answer:
             signature = phone.hardware.sign(push.device["keyId"], (verify + push.token).encode())
         except HardwareError as error:
             raise hardware_refusal(error) from error
-        device = state.push_devices.get(push.device["server"])
-        if device is None:
+        if push.device["server"] not in state.push_devices:
             raise Refused("not_registered", "This phone is no longer registered for push at this server.")
-        device["answered"] = [*device["answered"][-99:], push.token]
     query = urlencode({"apikey": push.api_key, "secondfactorauthenticationtoken": push.token})
     path = f"{push.device['base']}{_ANSWER_ROUTE}?{query}"
     sent = phone.server(push.device["server"]).send(
         Call("PUT", path, {}, {"verify": verify, "signature": signature.hex()})
     )
+    with phone.edit() as state:  # only once the server has heard: an answer that got lost can be given again
+        if device := state.push_devices.get(push.device["server"]):
+            device["answered"] = [*device["answered"][-99:], push.transaction_id]
     if not sent.ok:
         raise refusal(sent)
     return sent

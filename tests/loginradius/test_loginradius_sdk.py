@@ -174,7 +174,8 @@ def test_the_sdk_has_no_step_up_method_that_is_not_tried_here() -> None:
     assert offered == {
         "mfa_re_authenticate", "mfa_re_authenticate_by_otp", "mfa_re_authenticate_by_backup_code",
         "mfa_re_authenticate_by_password",
-        "mfa_re_authenticate_by_authenticator_code", "re_auth_validate_email_otp", "re_auth_by_security_question", "verify_pin_authentication",
+        "mfa_re_authenticate_by_authenticator_code", "re_auth_validate_email_otp", "re_auth_by_security_question",
+        "verify_pin_authentication",
     }  # fmt: skip
 
 

@@ -127,6 +127,7 @@ def push_login(unit: UnitOfWork, call: Call, session: Session, user: User, token
     data = {
         "secondfactorauthenticationtoken": token, "identifier": user.document["emails"][0], "location": "", "apikey": LOGINRADIUS.api_key,
         "browser": call.headers.get("user-agent", "")[:200], "timestamp": int(unit.now.timestamp()),
+        "transactionId": transaction.id,
     }  # fmt: skip
     send(unit, "push", user.document["push"]["deviceToken"], "Are you logging in?", **data)
     return transaction
