@@ -131,16 +131,20 @@ def _device(scene: Scene) -> list[Candidate]:
     bad = next((finding.check for finding in checks if finding.outcome is Outcome.FAIL), None)
     open_ = next((finding.check for finding in checks if finding.outcome is Outcome.NOT_RUN), None)
     state = State.CONTRADICTED if bad else State.OPEN if open_ else State.SHOWN
-    why = (
-        f"{bad} failed"
-        if bad
-        else f"{open_} could not be judged"
-        if open_
-        else "the enrolled key signed this challenge"
-    )
+    why = f"{bad} failed" if bad else f"{open_} could not be judged" if open_ else _possession_basis(scene)
     grade = Grade.PROVED if scene.attested is Grade.PROVED else Grade.SIGNED
     possession = Candidate(Category.POSSESSION, "device-key", grade, state, True, why, names)
     return [possession, *_verified_user(scene, state)]
+
+
+def _possession_basis(scene: Scene) -> str:
+    """What speaks for the key that signed: its maker's word, the app's, or nothing but the signature."""
+    signed = "the enrolled key signed this challenge"
+    if scene.attested is Grade.PROVED:
+        return f"{signed}; its attestation says that hardware made it and keeps it"
+    if scene.platform is Platform.IOS and scene.attested is Grade.SIGNED:
+        return f"{signed}; App Attest vouches for the app that made it, nothing attests the key's hardware"
+    return signed
 
 
 def _verified_user(scene: Scene, state: State) -> list[Candidate]:

@@ -128,9 +128,12 @@ def _probed(scene: Scene, tried: int, unnoticed: str | None, behind: tuple[str, 
     return passes(signing_grade(scene), *behind, reason=f"{tried} changed orders tried, each refused")
 
 
-@_for_payments
 def integrity(scene: Scene) -> Ruling:
-    """The challenge commits to nonce and order, so that neither can be exchanged on the way; transport is RTS-35.1."""
+    """The challenge commits to nonce and order, whatever its shape, so that neither can be exchanged on the way; transport is RTS-35.1."""
+    if not scene.payment:
+        return absent(_NO_PAYMENT)
+    if not scene.device:
+        return unknown("no signed response links a code to amount and payee")
     return _bound(scene, Grade.SIGNED, "binding.order", "challenge.known")
 
 
