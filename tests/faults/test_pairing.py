@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 
 from authenticator.cli import main
+from authenticator.client import Answer
 from authenticator.faults import FAULTS, PHONES, VARIANTS, Fault, Flow
 from authenticator.faults.flows import Stage, play, play_bank_app, play_honestly, uses_biometric
 from authenticator.phone import Phone
@@ -78,12 +80,33 @@ def cases(profiles: tuple[str, ...]) -> list[Any]:
     return [pytest.param(f, p, id=f"{f.name}-{p}") for f in faults for p in f.profiles if p in profiles]
 
 
+UNIFORM = {"code": "403.000.52", "message": "Authentication failed", "info": "Not Allowed to execute this request"}
+PUBLIC = {"user": "403.000.54", "transaction": "403.000.53"}
+
+
+def check_refusal(fault: Fault, answers: list[Answer]) -> None:
+    """Whatever element was wrong, the bank's answer is the same to the byte, save ids and dates (RTS-4.3.a)."""
+    answer = answers[-1]
+    code = PUBLIC.get(fault.check.split(".")[0], UNIFORM["code"])
+    assert answer.status == 403
+    assert answer.body["code"] == code
+    if code == UNIFORM["code"]:
+        assert answer.body == UNIFORM
+    headers = {name: value for name, value in answer.headers.items() if name not in ("date", "x-request-id")}
+    size = len(json.dumps(answer.body, separators=(",", ":")))
+    assert headers == {"content-type": "application/json", "content-length": str(size)}
+
+
 def check_fault(fault: Fault, profile: str, url: str, home: Path) -> None:
     stage = Stage(url, profile)
     honest = honest_outcomes(fault, stage, home)
     phone = Phone(home / "faulty", secret=b"s" * 32)
+    answers: list[Answer] = []
+    phone.observe(lambda call, answer: answers.append(answer) if call.path.endswith("/oauth2/stepup") else None)
     verdict = play(fault, stage, phone)
     phone.close()
+    if fault.flow is not Flow.LOGINRADIUS_CODE:
+        check_refusal(fault, answers)
     assert verdict["accepted"] is False
     found = outcomes(verdict)
     assert [check for check, outcome in found.items() if outcome == "fail"] == [fault.check]
