@@ -168,6 +168,12 @@ def run() -> dict[str, Any]:
 
 
 @pytest.fixture
+def transfer_body() -> dict[str, Any]:
+    """An outgoing wire transfer."""
+    return copy.deepcopy(TRANSFER)
+
+
+@pytest.fixture
 def make_world() -> Iterator[Callable[..., World]]:
     """Servers with settings of one's own."""
     made: list[Server] = []

@@ -233,22 +233,27 @@ def verify_challenge(visit: Visit) -> Reply:
 
 
 def execute(unit: UnitOfWork, transaction: Transaction, user: User) -> None:
-    """Carry out what the challenge confirmed, once: each transfer by itself; one that lacks funds fails."""
+    """Carry out what the challenge confirmed, once; a transfer that its account no longer covers fails by itself."""
     transaction.state = "CONSUMED"
     unit.put_transaction(transaction)
-    for transfer_id in transaction.document["resources"]:
-        transfer = unit.record(TRANSFERS, transfer_id)
-        if transfer is None or transfer["state"] != PENDING:
-            continue
-        money, account = transfer["transferAmount"], user.document["accounts"].get(transfer["sourceInstrument"]["id"])
-        covered = account is not None and account["balance"] >= money["amount"]
-        transfer["state"] = "COMPLETED" if covered else "FAILED"
-        unit.put_record(TRANSFERS, transfer_id, user.id, transfer)
-        if account is not None and covered:
-            account["balance"] -= money["amount"]
-            account.setdefault("entries", []).append(_entry(unit, transfer, account))
-            record_payment(unit, transaction, transfer_id, _shown(transfer))
+    done = [_execute_one(unit, transfer_id, user) for transfer_id in transaction.document["resources"]]
     unit.put_user(user)
+    if any(done):
+        record_payment(unit, transaction)
+
+
+def _execute_one(unit: UnitOfWork, transfer_id: str, user: User) -> bool:
+    transfer = unit.record(TRANSFERS, transfer_id)
+    if transfer is None or transfer["state"] != PENDING:
+        return False
+    money, account = transfer["transferAmount"], user.document["accounts"].get(transfer["sourceInstrument"]["id"])
+    covered = account is not None and account["balance"] >= money["amount"]
+    transfer["state"] = "COMPLETED" if covered else "FAILED"
+    unit.put_record(TRANSFERS, transfer_id, user.id, transfer)
+    if account is not None and covered:
+        account["balance"] -= money["amount"]
+        account.setdefault("entries", []).append(_entry(unit, transfer, account))
+    return covered
 
 
 def _entry(unit: UnitOfWork, transfer: dict[str, Any], account: dict[str, Any]) -> dict[str, Any]:
@@ -262,14 +267,14 @@ def _entry(unit: UnitOfWork, transfer: dict[str, Any], account: dict[str, Any]) 
     }
 
 
-def record_payment(unit: UnitOfWork, transaction: Transaction, order_id: str, document: dict[str, Any]) -> None:
-    """Note an executed payment, in the log and in the list of payments."""
+def record_payment(unit: UnitOfWork, transaction: Transaction) -> None:
+    """Note that the order of this challenge was executed, in the log and in the list of payments."""
     payment = unit.new_id("payment")
     unit.sql.run(
         "insert_payment", id=payment, dialect=NAME, user=transaction.user, transaction=transaction.id, created_at=unit.at,
-        document=json.dumps(document, separators=(",", ":")),
+        document=json.dumps(transaction.payload, separators=(",", ":")),
     )  # fmt: skip
     unit.log(
         "order_executed", dialect=NAME, user=transaction.user, session=transaction.session, transaction=transaction.id,
-        order_id=order_id, payment_id=payment,
+        order_id=transaction.id, payment_id=payment,
     )  # fmt: skip

@@ -169,7 +169,7 @@ def execute_run(unit: UnitOfWork, transaction: Transaction) -> None:
     unit.put_transaction(transaction)
     if run is not None and run["status"] == PENDING_CHALLENGE:
         _execute(unit, run)
-        record_payment(unit, transaction, run["id"], payload_of(run))
+        record_payment(unit, transaction)
 
 
 def _execute(unit: UnitOfWork, run: dict[str, Any]) -> None:
