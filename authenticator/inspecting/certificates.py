@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
 from authenticator.inspecting import der
 from authenticator.inspecting.android import key_description
 from authenticator.inspecting.tree import Item, attempt, plain, unread
 from device_keys.attestation import android_key, apple, packed
+from device_keys.attestation.certificates import UNREADABLE
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError
 from device_keys.keys import ALGORITHM_NAMES, public_key
@@ -36,7 +37,7 @@ def certificate(data: bytes) -> Item:
     try:
         loaded = x509.load_der_x509_certificate(data)
         return Item("certificate", items=_members(loaded), meaning=_kind(loaded))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise FormatError("certificate", f"an X.509 certificate in DER ({error})") from error
 
 
@@ -71,7 +72,7 @@ def _oid_name(oid: x509.ObjectIdentifier) -> str:
 def _public_key(loaded: x509.Certificate) -> Item:
     try:
         key = public_key(loaded.public_key())
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         oid = loaded.public_key_algorithm_oid
         return Item("publicKey", oid.dotted_string, _oid_name(oid), problem=str(error))
     size = getattr(key.key, "key_size", None)
@@ -82,7 +83,7 @@ def _public_key(loaded: x509.Certificate) -> Item:
 def _extensions(loaded: x509.Certificate) -> tuple[Item, ...]:
     try:
         found = list(loaded.extensions)
-    except (ValueError, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         return (Item("extensions", problem=str(error)),)
     return (Item("extensions", items=tuple(_extension(extension) for extension in found)),) if found else ()
 
@@ -163,7 +164,7 @@ def _link(index: int, subject: bytes, issuer: bytes) -> Item:
         certified.verify_directly_issued_by(certifier)
     except InvalidSignature:
         return Item(label, False, "the signature is another key's")
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         return Item(label, False, str(error))
     return Item(label, True)
 

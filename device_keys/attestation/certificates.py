@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -10,6 +10,17 @@ from cryptography.exceptions import UnsupportedAlgorithm
 import device_keys.genuine_dates  # noqa: F401
 from device_keys.encoding import FormatError
 from device_keys.keys import PublicKey, public_key
+
+# What the library raises for certificates that it cannot read, at loading or when a part is looked at.
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def parse_x5c(value: Any, where: str = "attStmt.x5c") -> tuple[bytes, ...]:
@@ -39,7 +50,7 @@ def extension_value(certificate: x509.Certificate, oid: str) -> bytes | None:
         return extension.value.public_bytes()
     except x509.ExtensionNotFound:
         return None
-    except (ValueError, NotImplementedError, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise FormatError("certificate.extensions", "readable extensions, each once") from error
 
 
@@ -47,7 +58,7 @@ def certificate_key(certificate: x509.Certificate, algorithm: int | None = None)
     """The certificate's public key, for `algorithm` (default: the usual one of its type)."""
     try:
         return public_key(certificate.public_key(), algorithm)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError("certificate.publicKey", "a supported key") from error

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from authenticator.authorities import Family, root
 from device_keys.attestation import android_key, app_attest, apple, packed
 from device_keys.attestation.android_key import (
     ApplicationId,
@@ -477,10 +479,13 @@ PARSERS: dict[str, Any] = {
     "nonce": apple.parse_nonce_extension,
     "aaguid": packed.parse_aaguid_extension,
     "certificate": load_certificate,
+    "extension": lambda data: extension_value(load_certificate(data), apple.NONCE_OID),
+    "certified key": lambda data: certificate_key(load_certificate(data)),
     "b64url": lambda data: b64url_decode(data.decode("latin-1")),
 }
 
 _SEEDS = (
+    root(Family.ANDROID).certificate.public_bytes(serialization.Encoding.DER),
     described().encode(),
     app_attest.encode_assertion(
         b"s" * 70, app_attest.build_auth_data(bytes(32), 1, extensions=app_attest.extension_map("1", 4))

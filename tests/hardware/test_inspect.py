@@ -237,9 +237,7 @@ def test_a_private_key_is_named_and_not_shown() -> None:
 def described(hardware_list: str) -> Report:
     """A KeyDescription whose hardware-enforced list holds exactly these bytes."""
     body = bytes.fromhex(
-        "020200c80a0101020200c80a0101040163040030 00".replace(" ", "")
-        + f"30{len(hardware_list) // 2:02x}"
-        + hardware_list
+        "020200c80a0101020200c80a01010401630400" + "3000" + f"30{len(hardware_list) // 2:02x}" + hardware_list
     )
     return inspect(bytes([0x30, len(body)]) + body)
 
