@@ -182,7 +182,13 @@ class _Workshop:
         )
         draft = self.edits.registration(self._draft(plan, key_id), scene)
         registration = self._attested(draft, scene)
-        return Credential(factor=factor, key_id=key_id, credential_id=b64url_encode(draft.credential_id)), registration
+        credential = Credential(
+            factor=factor,
+            key_id=key_id,
+            credential_id=b64url_encode(draft.credential_id),
+            attestation=b64url_encode(registration.attestation_object),
+        )
+        return credential, registration
 
     def _draft(self, plan: KeyPlan, key_id: str) -> RegistrationDraft:
         return RegistrationDraft(

@@ -20,11 +20,12 @@ class Record(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_def
 
 
 class Credential(Record, frozen=True):
-    """One enrolled key: its factor, its id in the secure hardware, its WebAuthn credential id (base64url)."""
+    """One enrolled key: its factor, its id in the secure hardware, its WebAuthn credential id and attestation object (base64url)."""
 
     factor: str
     key_id: str
     credential_id: str
+    attestation: str = ""
 
 
 class Session(Record, frozen=True):

@@ -27,23 +27,28 @@ def open_phone(args: Namespace, output: Output) -> int:
 
 
 def _find_or_start_server(url: str, stack: ExitStack, output: Output) -> str:
-    from urllib.parse import urlsplit
-
     from authenticator.client import ServerClient, open_http
-    from authenticator.server_process import running_server
 
     client = ServerClient(url, open_http(url))
     try:
         client.call("GET", "/_stub/health")
     except Unreachable:
-        parts = urlsplit(url)
         output.say("Starting a server …")
-        options = ("--host", parts.hostname or "127.0.0.1", "--port", str(parts.port or 80))
-        return stack.enter_context(running_server(*options))
+        return start_server(url, stack)
     finally:
         client.close()
     output.say(f"A server answers at {url} already.")
     return url
+
+
+def start_server(url: str, stack: ExitStack) -> str:
+    """A server at this address, as a child process that ends with `stack`; its URL."""
+    from urllib.parse import urlsplit
+
+    from authenticator.server_process import running_server
+
+    parts = urlsplit(url)
+    return stack.enter_context(running_server("--host", parts.hostname or "127.0.0.1", "--port", str(parts.port or 80)))
 
 
 def _serve_web(args: Namespace) -> int:

@@ -1,0 +1,634 @@
+"""The phone's screen as a whole: wiring. It opens views, runs the core's ceremonies in the background, and tells the views what has changed.
+
+Nothing that may block runs on the screen's loop; nothing heavy is imported before the first paint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.geometry import Offset
+from textual.widgets import Footer
+
+from authenticator.errors import PhoneError, UsageError
+from authenticator.tui.background import in_background
+from authenticator.tui.desk import Desk, Past
+from authenticator.tui.themes import THEMES
+from authenticator.tui.views.home import Home
+from authenticator.tui.widgets.stage import Stage
+from authenticator.tui.widgets.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from textual.app import ComposeResult, SystemCommand
+    from textual.screen import Screen
+
+    from authenticator.approving import Approval as SignedApproval
+    from authenticator.tui.handset import Handset
+    from authenticator.tui.live import Event
+    from authenticator.tui.till import Till
+    from authenticator.tui.views.approval import Approval
+    from authenticator.tui.views.form import Form
+    from authenticator.tui.widgets.pane import Pane
+
+Result = TypeVar("Result")
+# Every view that can be opened by name: its module and class.
+VIEWS: Final = {
+    "bank": "bank:Bank",
+    "messages": "inbox:Messages",
+    "mail": "inbox:Mail",
+    "codes": "codes:Codes",
+    "security": "security:Security",
+    "setup": "setup:Setup",
+    "faults": "faults:Faults",
+    "profiles": "setup:Profiles",
+    "enrol_form": "form:EnrolForm",
+    "payment_form": "form:PaymentForm",
+}
+REFRESH_SECONDS: Final = 10.0
+
+
+class PhoneApp(App[int]):
+    """One phone on the screen."""
+
+    TITLE = "stepup-phone"
+    CSS_PATH = "phone.tcss"
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 — the base class declares it so
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f2", "pane", "Pane", tooltip="The reviewer's pane: what is sent, what is signed, the verdict"),
+        Binding("question_mark", "help", "Help", key_display="?", tooltip="What this screen does"),
+        Binding("ctrl+l", "lock", "Lock", show=False, priority=True),
+        Binding("ctrl+r", "retry", "Look for the server now", show=False, priority=True),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(self, handset: Handset, *, still: bool = False) -> None:
+        super().__init__()
+        self.handset = handset
+        self.desk = Desk()
+        self._till: Till | None = None
+        self._still = still
+        self._children = ExitStack()
+        self._nudge = asyncio.Event()
+        self._sheet_wanted = asyncio.Lock()
+        self._pending_wanted = self._fetching = False
+        self._news = ""
+        self._addresses: tuple[str, ...] = ()
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    # --- the frame ----------------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="desk"), Vertical(id="phone"):
+            yield StatusBar()
+            yield Stage()
+        yield Footer(show_command_palette=True)
+
+    async def on_mount(self) -> None:
+        self.theme = THEMES[0].name
+        if self._still:
+            self.animation_level = "none"
+        self.query_one(StatusBar).set_fault(None)
+        self.set_interval(1.0, self._tick)
+        self.call_after_refresh(self._begin)
+
+    @property
+    def stage(self) -> Stage:
+        """Where the views are; the stage of the base screen, whatever lies over it."""
+        return self.screen_stack[0].query_one(Stage)
+
+    @property
+    def till(self) -> Till:
+        assert self._till is not None, "the phone has started"
+        return self._till
+
+    def _begin(self) -> None:
+        self.run_worker(self._start(), name="start")
+
+    async def _start(self) -> None:
+        """After the first paint: read the phone's store, then show where it stands."""
+        from authenticator.tui.preferences import read
+
+        try:
+            self.desk.snapshot = await self.do(self.handset.open)
+        except PhoneError as error:
+            from authenticator.tui.views.notes import Broken
+
+            await self.stage.open(Broken(error.message))
+            return
+        self._till = await self.do(self._make_till)
+        preferences = await self.do(lambda: read(self.handset.folder))
+        self.theme = preferences.theme
+        self.animation_level = "none" if self._still or preferences.still else self.animation_level
+        await self._first_view()
+        self._show_all()
+        self.set_interval(REFRESH_SECONDS, self._refresh_pending)
+        if self.size.width >= 100:
+            await self._add_pane()
+
+    def _make_till(self) -> Till:
+        from authenticator.tui.till import Till
+
+        return Till(self.handset, signed=self._hear_signature)
+
+    async def _first_view(self) -> None:
+        snapshot = self.desk.snapshot
+        if snapshot is None or not snapshot.enrolled:
+            await self._welcome(lost=False)
+            return
+        await self.stage.replace_all(Home())
+        if snapshot.locked:
+            await self.show_lock()
+        self.listen()
+
+    async def _welcome(self, *, lost: bool) -> None:
+        from authenticator.tui.views.welcome import Welcome
+
+        await self.stage.replace_all(Welcome(lost=lost))
+
+    # --- background work ------------------------------------------------------------------------------------------------------
+
+    async def do(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns, from a thread; its `PhoneError` is raised here."""
+        return await in_background(work)
+
+    async def refresh_snapshot(self) -> None:
+        """Read the phone's state anew and show it."""
+        self.desk.snapshot = await self.do(self.handset.snapshot)
+        self._show_all()
+
+    def _show_all(self) -> None:
+        self.show_status()
+        for view in self.stage.stack:
+            if view.is_mounted:
+                view.show()
+
+    def _tick(self) -> None:
+        self.show_status()
+        top = self.stage.top
+        for view in (top, self.stage.stack[0] if self.stage.stack else None):
+            if view is not None and view.is_mounted:
+                view.tick()
+
+    def show_status(self) -> None:
+        """Clock, model, signs and the armed fault."""
+        from authenticator.tui.words import clock_time
+
+        bar, snapshot, line = self.screen_stack[0].query_one(StatusBar), self.desk.snapshot, self.desk.line
+        signs = "✈" if self.handset.airplane.on else "●" if line.up else "○ no server" if line.reason else "○"
+        model = "" if snapshot is None else f"{snapshot.model} · {snapshot.level}"
+        bar.set_line(clock_time(self.handset.now()), model, signs)
+        bar.set_fault(self.handset.fault)
+
+    def say(self, text: str, kind: str = "") -> None:
+        """A line of news under the status bar; it goes with the next one, or after a while."""
+        self.screen_stack[0].query_one(StatusBar).set_notice(text, kind)
+        self._news = text
+        if text:
+            self.set_timer(8.0, lambda: self._unsay(text))
+
+    def _unsay(self, text: str) -> None:
+        if self._news == text:
+            self.say("")
+
+    def in_words(self, error: PhoneError) -> str:
+        """An error as the phone's user is told: what happened, and what to do."""
+        from authenticator.tui.errors_in_words import in_words
+
+        return in_words(error, self.handset)
+
+    async def heard(self, error: PhoneError) -> None:
+        """What an error means for the phone as a whole."""
+        if error.code in ("not_enrolled_any_more", "not_enrolled"):
+            if not self.desk.line.forgotten:
+                self.desk.line.forgotten = True
+                await self._welcome(lost=True)
+        elif error.code == "unreachable":
+            self._nudge.set()
+
+    # --- live -----------------------------------------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """Follow this phone's addresses; anew where they have changed."""
+        snapshot = self.desk.snapshot
+        if snapshot is not None:
+            self._addresses = snapshot.addresses
+            self.run_worker(self._follow(), exclusive=True, group="live", name="live")
+
+    async def _follow(self) -> None:
+        from authenticator.tui.live import follow, stream
+
+        verify = await self.do(lambda: _verify(self.handset.url))
+        source = stream(self.handset.url, self._addresses, token=self.handset.token, verify=verify)
+        await follow(self._unless_flying(source), self._hear, self._nudge)
+
+    def _unless_flying(self, source: Any) -> Any:
+        async def guarded() -> Any:
+            if self.handset.airplane.on:
+                raise OSError("airplane mode is on")
+            async for message in source():
+                yield message
+
+        return guarded
+
+    def _hear(self, event: Event) -> None:
+        from authenticator.tui.live import Arrived, Away
+
+        line = self.desk.line
+        if isinstance(event, Away):
+            if line.up or not line.reason:
+                self.say("" if self.handset.airplane.on else f"No server at {self.handset.url}. Still trying.", "bad")
+            line.up, line.reason = False, event.reason
+        elif isinstance(event, Arrived):
+            self._arrive(event.message)
+        else:
+            if line.reason:
+                self.say("The server is back.")
+            line.up, line.reason = True, ""
+            self.run_worker(self._catch_up(), exclusive=True, group="catch-up")
+        self.show_status()
+
+    def _arrive(self, message: dict[str, Any]) -> None:
+        if message.get("channel") == "push":
+            self._refresh_pending()
+        elif self.desk.keep(message):
+            self._show_all()
+        self._touch_pane()
+
+    async def _catch_up(self) -> None:
+        """Everything that may have come while the line was down."""
+        try:
+            self.desk.restart_messages(await self.do(self.handset.inbox))
+        except PhoneError:
+            return
+        self._show_all()
+        self._refresh_pending()
+
+    def _refresh_pending(self) -> None:
+        if self.is_enrolled() and not self.desk.line.forgotten and not self.handset.airplane.on:
+            self._pending_wanted = True
+            if not self._fetching:
+                self.run_worker(self._fetch_while_wanted(), group="pending")
+
+    async def _fetch_while_wanted(self) -> None:
+        """One at a time, and never cancelled half-way: a push that comes meanwhile asks for one round more."""
+        self._fetching = True
+        try:
+            while self._pending_wanted:
+                self._pending_wanted = False
+                await self._fetch_pending()
+        finally:
+            self._fetching = False
+
+    async def _fetch_pending(self) -> None:
+        try:
+            self.desk.pending = await self.do(self.till.waiting)
+        except PhoneError as error:
+            await self.heard(error)
+            return
+        from authenticator.tui.views.approval import Approval
+
+        listed = {row.get("transactionId") for row in self.desk.pending}
+        for view in self.stage.stack:
+            if isinstance(view, Approval) and view.offer.transaction_id not in listed:
+                view.withdrawn()
+        self._show_all()
+        await self.show_next()
+
+    # --- approvals --------------------------------------------------------------------------------------------------------------
+
+    def open_approval(self, transaction_id: str) -> None:
+        """Show one that was put off."""
+        if transaction_id in self.desk.later:
+            self.desk.later.remove(transaction_id)
+        self.run_worker(self._show_sheet(transaction_id), group="sheet")
+
+    async def show_next(self) -> None:
+        """Slide in the oldest approval that was not put off, unless the phone is locked, a sheet is open, or somebody is typing."""
+        wanted = self.desk.next_to_show()
+        if wanted is not None and self._may_interrupt():
+            await self._show_sheet(wanted)
+
+    def _may_interrupt(self) -> bool:
+        from authenticator.tui.views.approval import Approval
+        from authenticator.tui.views.form import Form
+        from authenticator.tui.views.lock import Lock
+        from authenticator.tui.views.pin_pad import PinPad
+
+        blocking = (Approval, Lock, PinPad, Form)
+        return not any(isinstance(view, blocking) for view in self.stage.stack)
+
+    async def _show_sheet(self, transaction_id: str) -> None:
+        from authenticator.tui.views.approval import Approval
+        from device_keys.clock import parse_instant
+
+        async with self._sheet_wanted:
+            if any(isinstance(view, Approval) for view in self.stage.stack):
+                return
+            try:
+                offer = await self.do(lambda: self.till.offer(transaction_id))
+            except PhoneError as error:
+                self.desk.later.append(transaction_id)
+                self.say(self.in_words(error), "bad")
+                await self.heard(error)
+                return
+            if not self._may_interrupt():
+                return
+            self.desk.shown, self.desk.signed = offer, None
+            sheet = await self.stage.open(Approval(offer, parse_instant(offer.expires_at, "expiresAt")))
+            self._slide_in(sheet)
+        self._touch_pane()
+
+    def _slide_in(self, sheet: Approval) -> None:
+        if self.animation_level == "none":
+            self.call_after_refresh(sheet.arrived)
+            return
+        sheet.offset = Offset(0, self.stage.size.height)
+        sheet.animate("offset", Offset(0, 0), duration=0.25, easing="out_cubic", on_complete=sheet.arrived)
+
+    async def decided(self, sheet: Approval, text: str, *, good: bool, outcome: str) -> None:
+        """An approval is over, one way or the other."""
+        from authenticator.tui.views.welcome import Welcome
+
+        self.desk.history.append(Past(self.handset.now(), sheet.offer.shown.sentence(), outcome, good))
+        done = sheet.offer.transaction_id
+        self.desk.pending = [row for row in self.desk.pending if row.get("transactionId") != done]
+        self.desk.later.append(done)
+        await self.stage.close(sheet)
+        self.say(f"{'✓' if good else '–'} {text}", "good" if good else "")
+        lowest = self.stage.stack[0] if self.stage.stack else None
+        if isinstance(lowest, Welcome):
+            lowest.decided(good=good, text=text)
+        await self.refresh_snapshot()
+        self._touch_pane()
+        self._refresh_pending()
+
+    def _hear_signature(self, approval: SignedApproval) -> None:
+        """From the signing thread."""
+        self.call_from_thread(self._note_signature, approval)
+
+    def _note_signature(self, approval: SignedApproval) -> None:
+        self.desk.signed = approval
+        self._touch_pane()
+
+    async def pay(self, values: dict[str, str], *, then_close: Form | None = None) -> bool:
+        """Begin a payment in the phone's own bank app; its approval slides in. The passcode is asked for where the session is over."""
+        from authenticator.apps.bank import domestic_payment
+
+        order = domestic_payment(
+            values["amount"], values["currency"], values["payee"], values["sort_code"], values["account"]
+        )
+        try:
+            transaction_id = await self._begin_payment(order)
+        except PhoneError as error:
+            self.say(self.in_words(error), "bad")
+            await self.heard(error)
+            return False
+        if transaction_id is None:
+            return False
+        if then_close is not None:
+            await self.stage.close(then_close)
+        await self._fetch_pending()
+        return True
+
+    async def _begin_payment(self, order: dict[str, Any]) -> str | None:
+        try:
+            return await self.do(lambda: self.till.begin(order))
+        except UsageError as error:
+            if error.code != "session_over":
+                raise
+        passcode = await self.ask_passcode("The bank app's session is over: log in again.")
+        return await self.do(lambda: self.till.begin(order, passcode)) if passcode else None
+
+    async def ask_passcode(self, why: str) -> str | None:
+        """The bank's passcode, or None. To be awaited in a worker."""
+        from authenticator.tui.demo_details import DEMO
+        from authenticator.tui.views.pin_pad import PinPad
+
+        snapshot, hint = self.desk.snapshot, ""
+        if snapshot is not None and any(one.user == DEMO["bank"].user for one in snapshot.enrolments):
+            hint = f"The demo user's is {DEMO['bank'].secret}"
+        answer: str | None = await self.stage.ask(PinPad("Bank passcode", why, hint=hint))
+        return answer
+
+    async def enrol(self, dialect: str, user: str, secret: str, *, number: str, api_key: str) -> None:
+        """Enrol this phone, and listen to its new addresses."""
+        await self.do(lambda: self.handset.enrol(dialect, user, secret, number=number, api_key=api_key))
+        self.desk.line.forgotten = False
+        await self.refresh_snapshot()
+        self.listen()
+        self._touch_pane()
+
+    async def enrol_again(self) -> None:
+        """The same user with new keys; the passcode is asked for. To be awaited in a worker."""
+        snapshot = self.desk.snapshot
+        if snapshot is None or not snapshot.enrolments:
+            self.open_view("enrol_form")
+            return
+        old = snapshot.enrolments[-1]
+        secret = await self.ask_passcode("Enrolling begins with the bank's login.")
+        if secret:
+            await self.enrol(old.dialect, old.user, secret, number=old.number, api_key=old.api_key)
+            self.say("Enrolled again, with new keys.")
+
+    async def ask_wipe(self) -> None:
+        """Wipe the phone, if the user says so. To be awaited in a worker."""
+        from authenticator.tui.views.confirm import Confirm
+        from authenticator.tui.words import plural
+
+        keys = plural(len(self.desk.snapshot.keys) if self.desk.snapshot else 0, "key")
+        question = f"Factory reset: {keys}, all enrolments, accounts and codes are gone. The profile stays."
+        if await self.stage.ask(Confirm("Wipe", question, "Wipe this phone")):
+            await self.do(self.handset.wipe)
+            await self.start_over()
+
+    async def start_over(self) -> None:
+        """The phone was wiped, or is another one: as on the first day."""
+        self.workers.cancel_group(self, "live")
+        self.desk = Desk(snapshot=await self.do(self.handset.snapshot))
+        await self._welcome(lost=False)
+        self._show_all()
+
+    async def start_server(self) -> None:
+        """A server of our own, as a child process; it ends with the phone."""
+        from authenticator.commands.screen import start_server
+
+        await self.do(lambda: start_server(self.handset.url, self._children))
+
+    # --- small questions ----------------------------------------------------------------------------------------------------------
+
+    def is_enrolled(self) -> bool:
+        return self.desk.snapshot is not None and self.desk.snapshot.enrolled
+
+    def sensor_name(self) -> str:
+        """`fingerprint` or `face`."""
+        return self.desk.snapshot.sensor if self.desk.snapshot is not None else "fingerprint"
+
+    # --- actions ----------------------------------------------------------------------------------------------------------------
+
+    def open_view(self, name: str) -> None:
+        """Open a view by its name in `VIEWS`."""
+        module, cls = VIEWS[name].split(":")
+        self.run_worker(self.stage.open(getattr(import_module(f"authenticator.tui.views.{module}"), cls)()))
+
+    def action_open(self, name: str) -> None:
+        self.open_view(name)
+
+    def action_payment_form(self) -> None:
+        self.open_view("payment_form")
+
+    def action_test_payment(self) -> None:
+        self.open_view("payment_form")
+
+    async def action_home(self) -> None:
+        from authenticator.tui.views.welcome import Welcome
+
+        if not self.is_enrolled():
+            return
+        if not self.stage.stack or isinstance(self.stage.stack[0], Welcome):
+            await self.stage.replace_all(Home())
+            self._refresh_pending()
+        else:
+            await self.stage.home()
+
+    def action_lock(self) -> None:
+        self.run_worker(self._lock(), group="lock")
+
+    async def _lock(self) -> None:
+        from authenticator.tui.views.lock import Lock
+
+        if any(isinstance(view, Lock) for view in self.stage.stack) or self._till is None:
+            return
+        await self.do(self.handset.lock)
+        await self.refresh_snapshot()
+        await self.show_lock()
+
+    async def show_lock(self) -> None:
+        """The lock screen, over whatever is open."""
+        from authenticator.tui.views.lock import Lock
+
+        await self.stage.open(Lock())
+
+    async def unlocked(self) -> None:
+        """The lock screen may go."""
+        from authenticator.tui.views.lock import Lock
+
+        for view in list(self.stage.stack):
+            if isinstance(view, Lock):
+                await self.stage.close(view)
+        await self.show_next()
+
+    async def action_help(self) -> None:
+        from authenticator.tui.views.notes import Help
+
+        top = self.stage.top
+        if top is not None and not isinstance(top, Help):
+            await self.stage.open(Help(top))
+
+    def action_retry(self) -> None:
+        self._nudge.set()
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        self.say(f"Theme: {self.theme.removeprefix('phone-')}")
+        self._keep_preferences()
+
+    def action_motion(self) -> None:
+        still = self.animation_level != "none"
+        self.animation_level = "none" if still else "full"
+        self.say("Nothing slides any more." if still else "Things slide again.")
+        self._keep_preferences()
+
+    def _keep_preferences(self) -> None:
+        from authenticator.tui.preferences import Preferences, write
+
+        kept = Preferences(self.theme, self.animation_level == "none")
+        self.run_worker(self.do(lambda: write(self.handset.folder, kept)))
+
+    def action_airplane(self) -> None:
+        radio = self.handset.airplane
+        radio.on = not radio.on
+        self.say("Airplane mode: nothing is sent or received." if radio.on else "Back on the network.")
+        self.desk.line.up = False
+        if self.is_enrolled():
+            self.listen()
+        self._show_all()
+
+    async def action_pane(self) -> None:
+        pane = await self._add_pane()
+        base = self.screen_stack[0]
+        base.toggle_class("-pane")
+        if base.has_class("-narrow") and base.has_class("-pane"):
+            pane.focus()
+        else:
+            top = self.stage.top
+            if top is not None:
+                top.first_focus().focus()
+        pane.touch()
+
+    async def _add_pane(self) -> Pane:
+        from authenticator.tui.widgets.pane import Pane
+
+        base = self.screen_stack[0]
+        found = base.query(Pane)
+        if not found:
+            await base.query_one("#desk").mount(Pane())
+        return base.query_one(Pane)
+
+    async def on_resize(self) -> None:
+        if self.size.width >= 100 and self._till is not None:
+            await self._add_pane()
+
+    def _touch_pane(self) -> None:
+        from authenticator.tui.widgets.pane import Pane
+
+        for pane in self.screen_stack[0].query(Pane):
+            pane.touch()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        from authenticator.tui.palette import commands
+
+        yield from commands(self)
+
+    async def on_unmount(self) -> None:
+        await in_background(self._children.close)
+
+
+def _verify(url: str) -> Any:
+    from authenticator.client import tls_context
+
+    return tls_context() if url.startswith("https:") else False
+
+
+def build_app(args: Namespace) -> PhoneApp:
+    """The app of these arguments: `server`, `home`, `token`, `clock`."""
+    from pathlib import Path
+
+    from authenticator.tui.handset import Handset
+
+    clock = None
+    if args.clock is not None:
+        from authenticator.commands.common import fixed_clock
+
+        clock = fixed_clock(args.clock)
+    home = Path(args.home) if args.home else None
+    return PhoneApp(Handset(args.server.rstrip("/"), home=home, clock=clock, token=args.token))
+
+
+def run(args: Namespace) -> int:
+    """Run the phone's screen until it is closed."""
+    return build_app(args).run() or 0

@@ -1,0 +1,85 @@
+"""What the screen knows, between one answer and the next: pending step-ups, messages, history, the line to the server. Without Textual."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from authenticator.approving import Approval
+    from authenticator.tui.handset import Snapshot
+    from authenticator.tui.till import Offer
+
+MOST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One order in the bank's history: what was asked, and its outcome as the bank told it."""
+
+    at: datetime | None
+    sentence: str
+    outcome: str
+    good: bool
+
+
+@dataclass(slots=True)
+class Line:
+    """The line to the server. `until`: the monotonic instant of the next try."""
+
+    up: bool = False
+    reason: str = ""
+    until: float = 0.0
+    forgotten: bool = False
+
+
+@dataclass(slots=True)
+class Desk:
+    """Bounded: of messages, history and asked step-ups only the newest `MOST` are kept."""
+
+    snapshot: Snapshot | None = None
+    line: Line = field(default_factory=Line)
+    pending: list[dict[str, Any]] = field(default_factory=list)
+    later: deque[str] = field(default_factory=lambda: deque(maxlen=MOST))
+    history: deque[Past] = field(default_factory=lambda: deque(maxlen=MOST))
+    messages: dict[int, dict[str, Any]] = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=dict)
+    shown: Offer | None = None
+    signed: Approval | None = None
+
+    def keep(self, message: dict[str, Any]) -> bool:
+        """Add a message; False where it is known or has no number."""
+        number = message.get("id")
+        if not isinstance(number, int) or number in self.messages:
+            return False
+        self.messages[number] = message
+        while len(self.messages) > MOST:
+            del self.messages[min(self.messages)]
+        return True
+
+    def restart_messages(self, messages: list[dict[str, Any]]) -> None:
+        """The inbox as it is now, whole."""
+        self.messages = {}
+        for message in messages:
+            self.keep(message)
+
+    def channel(self, name: str) -> list[dict[str, Any]]:
+        """Newest first."""
+        found = [message for message in self.messages.values() if message.get("channel") == name]
+        return sorted(found, key=lambda message: -int(message["id"]))
+
+    def unread(self, channel: str | None = None) -> int:
+        """How many SMS and mails have come since each was last looked at."""
+        channels = (channel,) if channel else ("sms", "email")
+        return sum(1 for name in channels for message in self.channel(name) if message["id"] > self.read.get(name, 0))
+
+    def mark_read(self, channel: str) -> None:
+        """They have been looked at."""
+        self.read[channel] = max((int(message["id"]) for message in self.channel(channel)), default=0)
+
+    def next_to_show(self) -> str | None:
+        """The oldest step-up that was not put off."""
+        return next((name for row in self.pending if (name := str(row.get("transactionId"))) not in self.later), None)

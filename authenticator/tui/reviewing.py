@@ -1,0 +1,188 @@
+"""The reviewer's pane as text: gathered from `/_stub` in a thread, laid out without a screen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from textual.content import Content
+
+if TYPE_CHECKING:
+    from authenticator.approving import Approval
+    from authenticator.tui.handset import Handset
+    from authenticator.tui.till import Offer
+
+NEWEST: Final = 40
+SHOWN_CALLS: Final = 6
+MARKS: Final = {"pass": "✓", "fail": "✗", "not_run": "–", "not_applicable": "·", "undetermined": "?"}
+_STYLES: Final = {"pass": "", "fail": "bold $error", "not_run": "$text-muted", "not_applicable": "$text-muted"}
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# The phone's own housekeeping says nothing about a step-up.
+_QUIET: Final = ("/device/v1/events", "/device/v1/inbox", "/_stub", "/openapi.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the server showed. `last`: the newest entry of its log that was seen."""
+
+    last: int = 0
+    calls: tuple[dict[str, Any], ...] = ()
+    transaction: dict[str, Any] | None = None
+    verdict: dict[str, Any] | None = None
+
+
+def look(handset: Handset, after: int, known: Facts, *, force: bool) -> Facts | None:
+    """The facts as they are now; None where the log has not moved since `after`. May block."""
+    server = handset.phone.server(handset.url)
+    entries = server.stub("GET", f"log?after={after}&most=1000")
+    if not entries and not force:
+        return None
+    last = max([after, *(int(entry.get("seq", 0)) for entry in entries)])
+    if not entries and after and not server.stub("GET", f"log?after={after - 1}&most=1"):
+        last = 0  # the server was reset: its log begins anew
+    calls = server.stub("GET", f"requests?most={NEWEST}")
+    told = [call for call in calls if not str(call["path"]).startswith(_QUIET) and not _is_poll(call)]
+    transactions = server.stub("GET", "transactions")
+    newest = transactions[0] if transactions else None
+    judged = newest is not None and newest["attempts"] > 0 and newest["accepted"] is not None
+    verdict = server.stub("GET", f"transactions/{newest['transactionId']}/verdict") if newest and judged else None
+    return Facts(last, tuple(told[-SHOWN_CALLS:]), newest, verdict)
+
+
+def _is_poll(call: dict[str, Any]) -> bool:
+    return str(call["path"]) == "/device/v1/step-ups" and call["method"] == "GET"
+
+
+def traffic(facts: Facts, width: int) -> Content:
+    """The newest calls, oldest first: time, who asked whom, what, and the answer."""
+    from authenticator.display import visible
+
+    parts: list[Any] = []
+    for call in facts.calls:
+        who = "phone" if str(call["path"]).startswith("/device") else "client"
+        parts += [
+            (f"{str(call['at'])[11:19]} ", "$text-muted"),
+            f"{who} → bank  {call['method']} {_shorter(visible(str(call['path'])))}\n",
+            f"         bank → {who}  ",
+            (str(call["status"]), "bold $error" if int(call["status"]) >= 500 else "bold"),
+            f" {_shorter(visible(_answer(call['answer'])))}\n",
+        ]
+    return Content.assemble(*parts) if parts else Content("Nothing yet.")
+
+
+def _shorter(text: str) -> str:
+    """Ids by their beginning: enough to tell one from another."""
+    return _ID.sub(lambda match: f"{match.group()[:8]}…", text)
+
+
+def _answer(body: Any) -> str:
+    """The answer's own words: its message, and the transaction that it names. (The recorder hides codes.)"""
+    if not isinstance(body, dict):
+        return ""
+    inner = body.get("error")
+    problem = inner if isinstance(inner, dict) else body
+    words = [str(problem[name]) for name in ("message", "errorCode", "status") if isinstance(problem.get(name), str)]
+    words += [f"· {name} {body[name]}" for name in ("transactionId", "paymentId", "deviceId") if name in body]
+    return " ".join(words)
+
+
+def signing(offer: Offer | None, signed: Approval | None) -> Content:
+    """What the phone will sign for the order on its screen, or has signed."""
+    if offer is None:
+        return Content("No order is on the screen.")
+    if signed is not None and signed.step_up.transaction_id == offer.transaction_id:
+        return _signed(signed)
+    step_up = offer.step_up
+    if step_up is None:
+        return Content("SHA-256 with RSA over Yes or No and the push's token, by the phone's push key.")
+    return Content.assemble(
+        *_row("challenge", "SHA-256(kind ‖ nonce ‖ id ‖ order)"),
+        *_row("kind", str(step_up.kind)),
+        *_row("id", step_up.transaction_id),
+        *_row("order", _digest(step_up.payload)),
+        *_row("keys", " or ".join(_key(factor) for factor in offer.factors())),
+    )
+
+
+def _signed(approval: Approval) -> Content:
+    from device_keys.encoding import b64url_encode
+    from device_keys.messages import parse_authenticator_data, parse_client_data
+
+    assertion = approval.assertion
+    client = parse_client_data(assertion.client_data_json)
+    data = parse_authenticator_data(assertion.authenticator_data)
+    device = client.device or {}
+    payment = client.payment or {}
+    total = payment.get("total") or {}
+    shown = (
+        f"{total.get('value', '?')} {total.get('currency', '')} → {payment.get('payeeName', '?')}" if payment else "–"
+    )
+    from authenticator.display import visible
+
+    return Content.assemble(
+        *_row("type", client.type),
+        *_row("challenge", b64url_encode(client.challenge)),
+        *_row("payment", visible(shown)),
+        *_row("signed at", str(device.get("signedAt", "–"))),
+        *_row("key", _key(approval.factor)),
+        *_row("counter", f"{data.sign_count}, user {'verified' if data.flags & 4 else 'present'}"),
+        *_row("origin", visible(client.origin)),
+    )
+
+
+def _row(name: str, value: str) -> tuple[Any, ...]:
+    return ((f"{name:<10} ", "$text-muted"), f"{value}\n")
+
+
+def _digest(payload: Any) -> str:
+    from device_keys.messages import payload_digest
+
+    return f"SHA-256 {payload_digest(payload).hex()[:32]}…"
+
+
+def _key(factor: str) -> str:
+    return "biometric (released per use)" if factor == "biometric" else "possession (with the passcode)"
+
+
+def verdict(facts: Facts, width: int, *, whole: bool) -> Content:
+    """The verdict: accepted or not, elements with their grades, then every finding that is not a plain pass; `whole`: all of them."""
+    if facts.transaction is None:
+        return Content("No transaction yet.")
+    judged = facts.verdict
+    if judged is None:
+        return Content(f"{facts.transaction['state'].lower()}: no step-up call was judged yet")
+    compliance, findings = judged["compliance"], judged["findings"]
+    parts: list[Any] = [_headline(judged), "\n"]
+    for element in judged["elements"]:
+        parts += [f"{element['category']} ", (str(element["grade"]), "bold"), f" by {element['method']}\n"]
+    parts += [f"two-factor {compliance['twoFactor']} · overall {compliance['overall']} · policy {judged['policy']}\n"]
+    counts = {name: sum(1 for f in findings if f["outcome"] == name) for name in MARKS}
+    parts += [
+        (f"{counts['pass']} ✓  {counts['fail']} ✗  {counts['not_run']} not run  {counts['not_applicable']} do not apply\n",
+         "$text-muted"),
+    ]  # fmt: skip
+    told = findings if whole else [f for f in findings if f["outcome"] == "fail"]
+    for finding in told:
+        parts += [(f"{MARKS[finding['outcome']]} {finding['check']}", _STYLES.get(finding["outcome"], ""))]
+        parts += [f" {finding['reason']}\n" if finding["outcome"] != "pass" else "\n"]
+    if not whole:
+        parts += _rules(compliance["rules"])
+    return Content.assemble(*parts)
+
+
+def _headline(judged: dict[str, Any]) -> tuple[str, str]:
+    if judged["accepted"]:
+        return (f"✓ accepted (attempt {judged['attempt']})", "bold $success")
+    return (f"✗ refused (attempt {judged['attempt']})", "bold $error")
+
+
+def _rules(rules: list[dict[str, Any]]) -> list[Any]:
+    """Rules that fail or could not be told; those that pass are counted."""
+    passed = sum(1 for rule in rules if rule["verdict"] == "pass")
+    parts: list[Any] = [(f"{passed} of {len(rules)} RTS rules pass\n", "$text-muted")]
+    for rule in rules:
+        if rule["verdict"] in ("fail", "undetermined"):
+            style = "bold $error" if rule["verdict"] == "fail" else ""
+            parts += [(f"{MARKS[rule['verdict']]} {rule['id']}", style), f" {rule.get('reason', '')}\n"]
+    return parts

@@ -1,0 +1,268 @@
+"""The approval sheet: the whole order, the time left, and the user's decision. It slides in over whatever is open.
+
+Everything that is hashed is on the sheet. Where it does not fit, the keys that sign do nothing until its end has been on the screen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Static
+
+from authenticator.errors import PhoneError
+from authenticator.tui import words
+from authenticator.tui.views.base import View
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from textual.app import ComposeResult
+
+    from authenticator.display import Shown
+    from authenticator.tui.till import Offer, Receipt
+
+BAR: int = 22
+FULL_SECONDS = 300.0
+
+
+class Approval(View):
+    """One step-up. It closes when it is decided, expired, or put off with Esc (it then waits in Bank)."""
+
+    SHEET = True
+    HELP = """Somebody asks you to confirm this. What you see is all that will be signed: the phone hashes exactly these members.
+
+B presents a finger or face that matches, X one that does not. P confirms with the passcode instead. D declines, Esc decides later.
+
+Marks like ⟨U+202E⟩ stand for characters that cannot be seen or that look like others. A long order must be read to its end (↓)
+before it can be signed."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("b", "biometric('match')", "Fingerprint"),
+        Binding("x", "biometric('no-match')", "Wrong finger"),
+        Binding("p", "passcode", "Passcode"),
+        Binding("d", "decline", "Decline"),
+        Binding("escape", "back", "Later", key_display="esc"),
+        Binding("u", "unlock_sensor", "PIN"),
+        Binding("down,pagedown,space", "more", "Read on", show=False),
+        Binding("up,pageup", "less", "Back up", show=False),
+    ]
+
+    def __init__(self, offer: Offer, expires_at: datetime) -> None:
+        super().__init__(id="approval", classes="sheet")
+        self.offer = offer
+        self.expires_at = expires_at
+        self.busy = False
+        self.done = False
+        self._ready = False
+        self._seen = False
+
+    def compose(self) -> ComposeResult:
+        shown, biometric = self.offer.shown, self.phone_app.sensor_name()
+        yield Static(shown.title, id="approval-title", markup=False)
+        with VerticalScroll(id="order", can_focus=False):
+            yield from _order(shown)
+        yield Static("", id="approval-more", markup=False)
+        yield Static("", id="approval-says", markup=False)
+        with Vertical(id="approval-foot"):
+            yield Static("", id="approval-bar", markup=False)
+            with Horizontal(classes="choices"):
+                if "biometric" in self.offer.factors():
+                    yield _choice("B", biometric, "b")
+                yield _choice("P", "yes, it is me" if self.offer.push else "passcode", "p")
+                yield _choice("D", "decline", "d")
+
+    def on_mount(self) -> None:
+        self.tick()
+        self.call_after_refresh(self._look)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._look)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "unlock_sensor":
+            snapshot = self.phone_app.desk.snapshot
+            return snapshot is not None and (snapshot.sensor_locked or snapshot.needs_pin is not None)
+        if action == "biometric":
+            return "biometric" in self.offer.factors()
+        return "possession" in self.offer.factors() if action == "passcode" else True
+
+    # --- reading ----------------------------------------------------------------------------------------------------------
+
+    def arrived(self) -> None:
+        """The sheet has stopped moving; keys pressed for something else before are not taken for a decision."""
+        self._ready = True
+        self._look()
+
+    def _look(self) -> None:
+        """Has the end of the order been on the screen?"""
+        if not self.is_attached:
+            return
+        order = self.query_one("#order", VerticalScroll)
+        if order.size.height and order.scroll_target_y >= order.max_scroll_y:
+            self._seen = True
+        more = self.query_one("#approval-more", Static)
+        more.display = order.max_scroll_y > 0
+        more.update("↑ the end of the order" if self._seen else "↓ more below: read to the end to sign")
+
+    def action_more(self) -> None:
+        order = self.query_one("#order", VerticalScroll)
+        order.scroll_relative(y=max(1, order.size.height - 1), animate=False)
+        self.call_after_refresh(self._look)
+
+    def action_less(self) -> None:
+        order = self.query_one("#order", VerticalScroll)
+        order.scroll_relative(y=-max(1, order.size.height - 1), animate=False)
+
+    def on_mouse_scroll_down(self) -> None:
+        self.call_after_refresh(self._look)
+
+    def tick(self) -> None:
+        left = self._left()
+        self.query_one("#approval-bar", Static).update(
+            f"▕{words.bar(left / FULL_SECONDS, BAR)}▏ {words.duration(left)}"
+        )
+        self._look()
+        if left <= 0 and not self.busy and not self.done:
+            self._finish("The time is over. Nothing was signed.", good=False, outcome="expired")
+
+    def _left(self) -> float:
+        now = self.phone_app.handset.now()
+        return FULL_SECONDS if now is None else (self.expires_at - now).total_seconds()
+
+    # --- deciding ---------------------------------------------------------------------------------------------------------
+
+    def _may_sign(self) -> bool:
+        if self.busy or self.done or not self._ready:
+            return False
+        if not self._seen:
+            self.say("Read to the end first: ↓")
+            return False
+        return True
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        actions = {"b": lambda: self.action_biometric("match"), "p": self.action_passcode, "d": self.action_decline}
+        actions[event.button.name or ""]()
+
+    def action_biometric(self, presented: str) -> None:
+        if self._may_sign():
+            self._run("biometric", presented, None)
+
+    def action_passcode(self) -> None:
+        if not self._may_sign():
+            return
+        if self.offer.own:
+            self.run_worker(self._with_passcode(), group="approval")
+        else:
+            self._run("possession", "match", None)
+
+    async def _with_passcode(self) -> None:
+        passcode = await self.phone_app.ask_passcode("The bank checks it together with this phone's key.")
+        if passcode:
+            self._run("possession", "match", passcode)
+
+    def _run(self, factor: str, presented: str, passcode: str | None) -> None:
+        self.busy = True
+        self.say("…")
+        self.run_worker(self._approve(factor, presented, passcode), group="approval")
+
+    async def _approve(self, factor: str, presented: str, passcode: str | None) -> None:
+        app = self.phone_app
+        try:
+            receipt: Receipt = await app.do(
+                lambda: app.till.approve(self.offer, factor, outcome=presented, passcode=passcode)
+            )
+        except PhoneError as error:
+            self.busy = False
+            await app.refresh_snapshot()
+            await self._refused(error)
+            return
+        self.busy = False
+        self._finish(receipt.words, good=True, outcome="paid" if receipt.paid else "approved")
+
+    async def _refused(self, error: PhoneError) -> None:
+        gone = error.code in ("unknown_step_up", "order_changed", "not_enrolled_any_more")
+        text = self.phone_app.in_words(error)
+        if gone:
+            self._finish(text, good=False, outcome="not signed")
+        else:
+            self.say(text, "bad")
+        await self.phone_app.heard(error)
+
+    def action_decline(self) -> None:
+        if self.busy or self.done or not self._ready:
+            return
+        self.busy = True
+        self.say("…")
+        self.run_worker(self._decline(), group="approval")
+
+    async def _decline(self) -> None:
+        app = self.phone_app
+        try:
+            await app.do(lambda: app.till.decline(self.offer))
+        except PhoneError as error:
+            self.busy = False
+            await self._refused(error)
+            return
+        self.busy = False
+        self._finish("Declined. Nothing was signed.", good=False, outcome="declined")
+
+    def action_unlock_sensor(self) -> None:
+        self.run_worker(self._unlock_sensor(), group="approval")
+
+    async def _unlock_sensor(self) -> None:
+        from authenticator.tui.views.pin_pad import PinPad
+
+        app = self.phone_app
+        pin = await app.stage.ask(PinPad("PIN", "The screen lock's PIN frees the sensor.", digits_only=True))
+        if pin:
+            outcome = await app.do(lambda: app.handset.enter_pin(pin))
+            await app.refresh_snapshot()
+            self.say("The sensor is free again." if outcome.matched else words.outcome(outcome.result, pin=True))
+            self.refresh_bindings()
+
+    async def action_back(self) -> None:
+        if not self.busy:
+            self.phone_app.desk.later.append(self.offer.transaction_id)
+            await self.phone_app.stage.close(self)
+            await self.phone_app.show_next()
+
+    def withdrawn(self) -> None:
+        """The server does not list it any more."""
+        if not self.busy and not self.done:
+            self._finish("It was withdrawn. Nothing was signed.", good=False, outcome="withdrawn")
+
+    def say(self, text: str, kind: str = "") -> None:
+        """A line on the sheet."""
+        says = self.query_one("#approval-says", Static)
+        says.update(text)
+        says.display = bool(text)
+        says.set_class(kind == "bad", "-bad")
+        self.refresh_bindings()
+
+    def _finish(self, text: str, *, good: bool, outcome: str) -> None:
+        self.done = True
+        self.phone_app.run_worker(self.phone_app.decided(self, text, good=good, outcome=outcome), group="decided")
+
+
+def _choice(key: str, label: str, name: str) -> Button:
+    button = Button(Content.assemble((key, "bold $accent"), f" {label}"), name=name, compact=True, classes="choice")
+    button.can_focus = False
+    return button
+
+
+def _order(shown: Shown) -> Any:
+    if shown.amount is not None:
+        yield Static(shown.amount, classes="amount", markup=False)
+        for payee in shown.payees:
+            several = f"{payee.amount} " if len(shown.payees) > 1 and payee.amount else ""
+            yield Static(f"{several}to {payee.name}", classes="payee", markup=False)
+            if payee.account:
+                yield Static(payee.account, classes="account", markup=False)
+    for note in shown.notes:
+        yield Static(f"⚠ {note}", classes="note", markup=False)
+    yield Static("All that will be signed", classes="rule", markup=False)
+    for path, value in shown.details:
+        yield Static(Content.assemble((f"{path} ", "$text-muted"), value), classes="detail", markup=False)

@@ -1,0 +1,84 @@
+"""A view: one thing that the phone shows. It fills the stage, or lies over what is open (`SHEET`)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Static
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
+    from authenticator.tui.app import PhoneApp
+
+
+class View(Vertical, can_focus=True):
+    """Base of all views. `TITLE` stands at its head with the way back; `HELP` is what `?` says.
+
+    A subclass overrides `body` (its widgets), `show` (state has changed) and `tick` (a second has passed).
+    """
+
+    TITLE: ClassVar[str] = ""
+    HELP: ClassVar[str] = ""
+    SHEET: ClassVar[bool] = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", key_display="esc")]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.answer: asyncio.Future[Any] | None = None
+        self.add_class("view")
+
+    @property
+    def phone_app(self) -> PhoneApp:
+        app: Any = self.app
+        return app  # type: ignore[no-any-return]
+
+    def compose(self) -> ComposeResult:
+        if self.TITLE:
+            yield Heading(self.title_text())
+        yield from self.body()
+
+    def title_text(self) -> str:
+        return self.TITLE
+
+    def body(self) -> ComposeResult:
+        """The view's widgets."""
+        yield from ()
+
+    def show(self) -> None:
+        """The phone's state is another one."""
+
+    def tick(self) -> None:
+        """A second has passed on the phone."""
+
+    def first_focus(self) -> Widget:
+        """What has the focus when the view is opened."""
+        return self
+
+    async def action_back(self) -> None:
+        """Close the view."""
+        await self.phone_app.stage.close(self)
+
+    async def settle(self, answer: Any) -> None:
+        """Close the view with an answer for whoever asked."""
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(answer)
+        await self.phone_app.stage.close(self)
+
+
+class Heading(Static):
+    """The view's name, and the way back for the mouse."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"‹ {title}", classes="heading", markup=False)
+
+    async def on_click(self, event: events.Click) -> None:
+        event.stop()
+        view = self.parent
+        if isinstance(view, View):
+            await view.action_back()

@@ -1,0 +1,125 @@
+"""Security: a card for each key, its attestation in words, and the way to enrol again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from authenticator.errors import PhoneError
+from authenticator.tui.views.base import View
+from authenticator.tui.views.confirm import Confirm
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
+_GUARDS = {"none": "no user check: used with the bank's passcode", "biometric": "strong biometric, for every use"}
+
+
+class Security(View):
+    """Keys in the secure hardware."""
+
+    TITLE = "Security"
+    HELP = """A card for each key: what guards it, where it lives, how often it has signed. Enter opens its attestation: certificate by
+certificate, and what the secure hardware says about the key, in words.
+
+E enrols the phone again (new keys; the old ones are deleted), W wipes it."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "attestation", "Attestation", key_display="⏎"),
+        Binding("e", "enrol", "Enrol again"),
+        Binding("w", "wipe", "Wipe"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="security")
+
+    def body(self) -> ComposeResult:
+        yield Static("This phone has no keys. E enrols it.", classes="empty", markup=False)
+        yield OptionList(markup=False, compact=True)
+
+    def first_focus(self) -> Widget:
+        return self.query_one(OptionList)
+
+    def show(self) -> None:
+        snapshot, listing = self.phone_app.desk.snapshot, self.query_one(OptionList)
+        if snapshot is None:
+            return
+        chosen = listing.highlighted
+        listing.set_options([Option(_card(row, self._since(row)), id=row["keyId"]) for row in snapshot.keys])
+        listing.highlighted = min(chosen or 0, len(snapshot.keys) - 1) if snapshot.keys else None
+        self.query_one(".empty", Static).display = not snapshot.keys
+
+    def _since(self, row: dict[str, Any]) -> str:
+        snapshot = self.phone_app.desk.snapshot
+        found = [one for one in snapshot.enrolments if row["keyId"] in one.key_ids] if snapshot is not None else []
+        return found[0].enrolled_at[:16].replace("T", " ") if found else ""
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.action_attestation()
+
+    def action_attestation(self) -> None:
+        listing = self.query_one(OptionList)
+        if listing.highlighted is not None:
+            key_id = str(listing.get_option_at_index(listing.highlighted).id)
+            self.run_worker(self.phone_app.stage.open(Attestation(key_id)))
+
+    def action_enrol(self) -> None:
+        self.run_worker(self._enrol(), group="security")
+
+    async def _enrol(self) -> None:
+        app = self.phone_app
+        question = "New keys are made and attested; the old ones are deleted. The bank replaces this phone's enrolment."
+        if not await app.stage.ask(Confirm("Enrol again", question, "Enrol again")):
+            return
+        try:
+            await app.enrol_again()
+        except PhoneError as error:
+            app.say(app.in_words(error), "bad")
+
+    def action_wipe(self) -> None:
+        self.run_worker(self.phone_app.ask_wipe(), group="security")
+
+
+def _card(row: dict[str, Any], since: str) -> Content:
+    dead = bool(row["invalidated"])
+    factor = "Biometric key" if row["gate"] == "biometric" else "Possession key" if row["credentialId"] else "App key"
+    trusted = "dead: the fingers changed. Enrol again" if dead else "alive"
+    head = (f"{'✗' if dead else '✓'} {factor}", "bold $error" if dead else "bold")
+    guards = "vouches for the app itself" if factor == "App key" else _GUARDS[row["gate"]]
+    rest = [
+        f"\n  guard    {guards}",
+        f"\n  lives    {row['securityLevel']} · {row['algorithm']}",
+        f"\n  counter  {row['counter']} · {trusted}",
+        f"\n  bank     {row['dialect'] or '–'} since {since}" if since else "",
+        f"\n  id       {row['keyId'][:16]}…\n",
+    ]
+    return Content.assemble(head, ("".join(rest), "$text-muted"))
+
+
+class Attestation(View):
+    """What the maker said of a key, decoded."""
+
+    TITLE = "Attestation"
+    HELP = """What the phone's maker attested for this key when it was enrolled: the certificates from the key up to the root, the key's
+description field by field, and what a verifier may conclude from it."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(id="attestation")
+        self._key_id = key_id
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(id="attestation-scroll"):
+            yield Static("…", id="attestation-words", markup=False)
+
+    def first_focus(self) -> Widget:
+        return self.query_one(VerticalScroll)
+
+    async def on_mount(self) -> None:
+        words = await self.phone_app.do(lambda: self.phone_app.handset.attestation_words(self._key_id))
+        self.query_one("#attestation-words", Static).update(words)

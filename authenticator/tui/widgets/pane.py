@@ -1,0 +1,96 @@
+"""The reviewer's pane: what went over the wire, what is signed, and the verdict as it arrives. It reads `/_stub`; the phone never does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from authenticator.errors import PhoneError
+from authenticator.tui import reviewing
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from authenticator.tui.app import PhoneApp
+
+POLL_SECONDS = 1.0
+
+
+class Pane(VerticalScroll, can_focus=True):
+    """Three parts, under each other; it follows the newest transaction of this server."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pane", "Phone", key_display="esc"),
+        Binding("a", "all", "All findings"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="pane")
+        self.border_title = "What is happening"
+        self._after = 0
+        self._stale = True
+        self._all = False
+        self._facts = reviewing.Facts()
+
+    def compose(self) -> ComposeResult:
+        for name in ("traffic", "signed", "verdict"):
+            yield Static("", id=f"pane-{name}-title", classes="pane-title", markup=False)
+            yield Static("", id=f"pane-{name}", classes="pane-part", markup=False)
+
+    def on_mount(self) -> None:
+        for name, title in (("traffic", "On the wire"), ("signed", "Will be signed"), ("verdict", "Verdict")):
+            self.query_one(f"#pane-{name}-title", Static).update(title)
+        self.set_interval(POLL_SECONDS, self._poll)
+        self._poll()
+
+    @property
+    def phone_app(self) -> PhoneApp:
+        app: Any = self.app
+        return app  # type: ignore[no-any-return]
+
+    def touch(self) -> None:
+        """Something has happened: look now."""
+        self._stale = True
+        self._show_signed()
+        self._poll()
+
+    def action_all(self) -> None:
+        """All findings, or only those that matter at a glance."""
+        self._all = not self._all
+        self._show()
+
+    def _poll(self) -> None:
+        if self.is_attached and self.region.area and not self.phone_app.handset.airplane.on:
+            self.run_worker(self._look(), exclusive=False, group="pane", name="pane") if not self._looking() else None
+
+    def _looking(self) -> bool:
+        return any(w.group == "pane" and w.node is self and not w.is_finished for w in self.workers)
+
+    async def _look(self) -> None:
+        handset, after, stale = self.phone_app.handset, self._after, self._stale
+        self._stale = False
+        try:
+            facts = await self.phone_app.do(lambda: reviewing.look(handset, after, self._facts, force=stale))
+        except PhoneError as error:
+            self._stale = True
+            self.query_one("#pane-traffic", Static).update(Content(self.phone_app.in_words(error)))
+            return
+        if facts is not None:
+            self._after, self._facts = facts.last, facts
+            self._show()
+
+    def _show(self) -> None:
+        width = max(20, self.size.width - 4)
+        self.query_one("#pane-traffic", Static).update(reviewing.traffic(self._facts, width))
+        self.query_one("#pane-verdict", Static).update(reviewing.verdict(self._facts, width, whole=self._all))
+        self._show_signed()
+
+    def _show_signed(self) -> None:
+        desk = self.phone_app.desk
+        title = "Was signed" if desk.signed is not None else "Will be signed"
+        self.query_one("#pane-signed-title", Static).update(title)
+        self.query_one("#pane-signed", Static).update(reviewing.signing(desk.shown, desk.signed))
