@@ -78,8 +78,9 @@ class Phone:
         self._state = PhoneState()
         self._hardware = SecureHardware(None, entropy=SystemEntropy())
         self._entropy: Entropy = SystemEntropy()
+        self._secret = secret if secret is not None else default_secret()
         with _store_errors():
-            self._store = Keystore(home / STORE_FILE, secret if secret is not None else default_secret())
+            self._store = Keystore(home / STORE_FILE, self._secret)
 
     def __repr__(self) -> str:
         return f"Phone({str(self.home)!r})"
@@ -96,6 +97,10 @@ class Phone:
         """The phone's own time: network time or the clock given, plus its skew."""
         clock = self._clock or self._network_time
         return clock() + timedelta(seconds=self._state.skew_seconds)
+
+    def use_clock(self, clock: Clock | None) -> None:
+        """Follow this clock from here on; None: network time."""
+        self._clock = clock
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -197,6 +202,10 @@ class Phone:
         """A second phone with a home of its own, on the same network and clock."""
         secret = self.entropy.bytes("another phone", 32)
         return Phone(home, clock=self._clock, http_factory=self._http_factory, secret=secret, token=self._token)
+
+    def twin(self, home: Path) -> Phone:
+        """A phone that opens a copy of this one's home with this one's secret: what a thief of both would have."""
+        return Phone(home, clock=self._clock, http_factory=self._http_factory, secret=self._secret, token=self._token)
 
     def observe(self, observer: Observer) -> None:
         """Show every exchange with a server to `observer` (the demo, the reviewer's pane)."""

@@ -56,7 +56,10 @@ UNCHANGED: Final = Amended()
 
 
 class Adapter:
-    """Joins one phone to the step-up calls of clients. `outcome` is what its biometric sensor meets; `say` is told what happens."""
+    """Joins one phone to the step-up calls of clients. `say` is told what happens.
+
+    `outcome` is what its biometric sensor meets, `edits` what an active fault changes: values, or functions asked at each approval.
+    """
 
     def __init__(
         self,
@@ -64,20 +67,23 @@ class Adapter:
         server: str,
         *,
         rule: Rule = ALWAYS,
-        outcome: str = "match",
-        edits: Edits = HONEST,
+        outcome: str | Callable[[], str] = "match",
+        edits: Edits | Callable[[], Edits] = HONEST,
         say: Callable[[str], None] = lambda text: None,
+        before_use: Callable[[], None] = lambda: None,
     ) -> None:
         self.phone = phone
         self.server = server
         self.rule = rule
-        self.outcome = outcome
-        self.edits = edits
+        self._outcome = outcome
+        self._edits = edits
         self.say = say
+        self._before_use = before_use
 
     def amend(self, call: Call, transaction_id: str, body: bytes) -> Amended | None:
         """The call as it goes on, or None while the phone has not answered: ask again after `POLL_SECONDS`."""
         try:
+            self._before_use()
             return self._amend(call, transaction_id, body)
         except PhoneError as error:
             self.say(f"{transaction_id}: {error.message} The call goes on without evidence.")
@@ -104,11 +110,13 @@ class Adapter:
         enrolment, step_up = fetch(self.phone, self.server, transaction_id)
         given = _json_object(body)
         factor = BIOMETRIC if given.get("authenticationMethod") == "BIOMETRIC" else POSSESSION
-        approval = sign(self.phone, enrolment, step_up, factor, outcome=self.outcome, edits=self.edits)
+        outcome = self._outcome() if callable(self._outcome) else self._outcome
+        edits = self._edits() if callable(self._edits) else self._edits
+        approval = sign(self.phone, enrolment, step_up, factor, outcome=outcome, edits=edits)
         self.say(f"{transaction_id}: approved on the phone, {approval.method}.")
         sent = {TRANSACTION_HEADER: transaction_id, EVIDENCE_HEADER: approval.assertion.to_header()}
         scene = Scene(self.phone, self.phone.server(enrolment.server), enrolment, self.phone.now(), step_up)
-        edited = self.edits.after(self.edits.request(replace(call, headers=sent, body=given), scene), scene)
+        edited = edits.after(edits.request(replace(call, headers=sent, body=given), scene), scene)
         headers = {name: edited.headers.get(name) for name in {**sent, **edited.headers}}
         return Amended(headers, json.dumps(edited.body).encode() if edited.body != given else None)
 

@@ -5,6 +5,7 @@ An instant is passed inward; a clock is read only at the edge. The system's cloc
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
@@ -21,7 +22,7 @@ class _Genuine:
     nor decode. So instants are made genuine where they enter, and stored records are typed with `Instant`.
     """
 
-    type: Final = next(cls for cls in datetime.__mro__ if cls.__module__ == "datetime")
+    type: Final[builtins.type[datetime]] = next(cls for cls in datetime.__mro__ if cls.__module__ == "datetime")
 
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def system_clock() -> datetime:
 def _frozen_now(depth: int = 5) -> datetime:
     """freezegun gives the real time to callers within five frames of `threading`, where a worker's own work begins: stay below that."""
     return datetime.now(UTC) if depth == 0 else _frozen_now(depth - 1)
+
+
+def is_frozen() -> bool:
+    """Whether freezegun holds the time at this moment."""
+    return datetime is not _Genuine.type
 
 
 def genuine(instant: datetime) -> datetime:
