@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from device_keys.encoding import parse_json_object
 from server_stub.log_chain import LogEntry
-from server_stub.rules.elements import State, candidates, method_name
+from server_stub.rules.elements import State, candidates, method_name, no_element
 from server_stub.rules.ruling import Ruling, absent, fails, passes, unknown, weakest
 from server_stub.rules.scene import Scene, instant
 from server_stub.verdict import Grade, Outcome
@@ -65,7 +65,7 @@ def elements_4_1(scene: Scene) -> Ruling:
     behind = tuple(dict.fromkeys(check for candidate in found for check in candidate.findings))
     names = ", ".join(f"{c.method} ({c.category})" for c in found if c.state is State.SHOWN) or "none"
     if len(shown) < 2:
-        return _too_few(found, len(shown), names, behind)
+        return _too_few(scene, found, len(shown), names, behind)
     if not any(candidate.fresh for candidate in shown.values()):
         return fails("no element was shown for this action: all are reused from the login", Grade.LOGGED, *behind)
     if not scene.accepted:
@@ -83,12 +83,13 @@ def _best(found: tuple[Any, ...], category: Any) -> Grade:
     return next(grade for grade in Grade if grade in grades)
 
 
-def _too_few(found: tuple[Any, ...], count: int, names: str, behind: tuple[str, ...]) -> Ruling:
+def _too_few(scene: Scene, found: tuple[Any, ...], count: int, names: str, behind: tuple[str, ...]) -> Ruling:
     open_ = [candidate for candidate in found if candidate.state is State.OPEN]
     missing = "; ".join(f"{c.method}: {c.reason}" for c in open_)
     if count + len(open_) >= 2:
         return unknown(f"shown: {names}; open: {missing}", *behind)
     against = "".join(f"; {c.method}: {c.reason}" for c in found if c.state is State.CONTRADICTED)
+    against += f"; {nothing}" if (nothing := no_element(scene)) else ""
     if count == 1:
         return fails(f"one category only was shown: {names}{against}", Grade.LOGGED, *behind)
     if open_:

@@ -23,6 +23,11 @@ _ALIASES: Final[dict[str, str]] = {
     "sms": "otp-sms", "sms-otp": "otp-sms", "email": "otp-email", "email-otp": "otp-email", "authenticator": "totp",
     "security-questions": "security-answers", "backup": "backup-code", "otp": "otp-sms",
 }  # fmt: skip
+# Why a method without a category is no element.
+_NO_ELEMENT: Final[dict[str, str]] = {
+    "otp-email": "no element: the mailbox is bound to no device (EBA Q&A 2018_4315)",
+    "backup-code": "no element: a code from a list can be copied (EBA-Op-2019-06)",
+}
 # Where an element lives: two elements in one trust domain fall together (RTS Art. 9(1)).
 _DOMAINS: Final[dict[str, str]] = {
     "passcode": "a secret that the server checks", "password": "a secret that the server checks", "pin": "a secret that the server checks",
@@ -65,6 +70,13 @@ def method_name(kind: str) -> str:
 def category_of(method: str) -> Category | None:
     """The category of a method, None where it has none."""
     return _CATEGORIES.get(method_name(method))
+
+
+def no_element(scene: Scene) -> str:
+    """What was shown and counts as nothing, with the reason; empty where there is no such thing."""
+    secret = scene.evidence.secret
+    method = method_name(secret.kind) if secret is not None and secret.result == "right" else ""
+    return f"{method}: {_NO_ELEMENT[method]}" if method in _NO_ELEMENT else ""
 
 
 def trust_domain(method: str) -> str:
