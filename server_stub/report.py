@@ -18,6 +18,7 @@ from server_stub.report_words import (
     Group,
     Reading,
     behind,
+    compact,
     read,
     reason_in_words,
     when,
@@ -62,7 +63,7 @@ def _template() -> Template:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
-        meter=meter, visible=visible, noted=noted, reason=reason_in_words, behind=behind, when=when
+        meter=meter, visible=visible, noted=noted, reason=reason_in_words, behind=behind, compact=compact, when=when
     )
     return environment.from_string(resources.files(__package__).joinpath("report.html").read_text("utf-8"))
 

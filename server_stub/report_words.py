@@ -172,6 +172,11 @@ def pretty(value: Any) -> str:
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
+def compact(value: Any) -> str:
+    """A log field on one line: text as it is, anything else as JSON; hostile characters made visible."""
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
 def _headline(verdict: Verdict, scene: Scene) -> str:
     what = _what(scene)
     if verdict.accepted:
