@@ -216,7 +216,9 @@ def test_a_kill_at_any_moment_leaves_a_whole_store(store: Keystore) -> None:
         process.stdout.readline()
         before = store.path.stat().st_mtime_ns if store.path.exists() else 0
         while not store.path.exists() or store.path.stat().st_mtime_ns == before:
-            pass  # until it writes; the kill then lands wherever it is
+            assert process.poll() is None, (
+                "the writer ended by itself"
+            )  # until it writes; the kill then lands wherever it is
         process.kill()
         process.wait()
         process.stdout.close()

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 
@@ -51,8 +52,9 @@ def real_now() -> datetime:
 
 @pytest.fixture(scope="session")
 def register(real_now: datetime) -> Register:
-    """Registers a key of a profile, honest or with a fault."""
+    """Registers a key of a profile, honest or with a fault; the same question gets the same case, since RSA keys take a while."""
 
+    @cache
     def make(profile: str, algorithm: int, fmt: str, fault: AttestationFault | None = None) -> Case:
         phone = PROFILES[profile]
         hardware = SecureHardware(entropy=SeededEntropy(f"{profile} {algorithm} {fmt}"))
