@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "unlock": "authenticator.commands.keys:unlock",
     "profiles": "authenticator.commands.lists:profiles",
     "faults": "authenticator.commands.lists:faults",
+    "scenarios": "authenticator.commands.lists:scenarios",
     "attest": "authenticator.commands.reviewing:attest",
     "inspect": "authenticator.commands.reviewing:inspect",
     "proxy": "authenticator.proxy_cli:main",
@@ -72,8 +73,12 @@ def build_parser() -> _Parser:
     unlock.add_argument("--pin", default="1234", metavar="TEXT|-", help="the PIN (- reads stdin; default 1234)")
     command("profiles", "list the phones that can be simulated")
     faults = command("faults", "list the misbehaviours that can be simulated, each with the check that it trips")
-    faults.add_argument("--variants", action="store_true", help="list further ways to trip a check that has its fault already")
+    faults.add_argument(
+        "--variants", action="store_true", help="list further ways to trip a check that has its fault already"
+    )
     faults.add_argument("--run", metavar="NAME", help="play this fault against the server, from enrolment to verdict")
+    scenarios = command("scenarios", "list the stories of attack, each with the checks that it trips")
+    scenarios.add_argument("--run", metavar="NAME", help="play this story against the server")
     _add_reviewing(command)
     _add_services(command)
     return parser

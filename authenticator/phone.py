@@ -78,8 +78,8 @@ class Phone:
         self._state = PhoneState()
         self._hardware = SecureHardware(None, entropy=SystemEntropy())
         self._entropy: Entropy = SystemEntropy()
-        self._secret = secret if secret is not None else default_secret()
         with _store_errors():
+            self._secret = secret if secret is not None else default_secret()
             self._store = Keystore(home / STORE_FILE, self._secret)
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import Any
 
 from authenticator.output import Output, table
 
@@ -34,10 +35,50 @@ def run_fault(args: Namespace, output: Output) -> None:
     from pathlib import Path
 
     from authenticator.faults import find_fault
-    from authenticator.faults.flows import Stage, run_by_name
+    from authenticator.faults.flows import Stage, play, summary
+    from authenticator.phone import Phone
 
     fault = find_fault(args.run)
     with tempfile.TemporaryDirectory() as home:
-        result = run_by_name(fault, Stage(args.server, fault.profiles[0]), Path(home))
+        phone = Phone(Path(home), secret=b"a fresh phone for one run of one", token=args.token)
+        result = summary(fault.name, play(fault, Stage(args.server, fault.profiles[0]), phone))
+        phone.close()
+    show_run(result, output)
+
+
+def show_run(result: dict[str, Any], output: Output) -> None:
+    """The checks that a run tripped, with what was expected and seen."""
     cells = [(f["check"], f["reason"], f.get("expected", ""), f.get("actual", "")) for f in result["failed"]]
     output.result(result, table(cells, ("TRIPPED", "REASON", "EXPECTED", "WAS")))
+
+
+def scenarios(args: Namespace, output: Output) -> None:
+    """The stories of attack; or one of them, played."""
+    from authenticator.scenarios import SCENARIOS
+
+    if args.run is not None:
+        run_scenario(args, output)
+        return
+    rows = [scenario.to_json() for scenario in SCENARIOS.values()]
+    cells = [(r["name"], ", ".join(r["trips"]), r["story"]) for r in rows]
+    output.result(rows, table(cells, ("SCENARIO", "TRIPS", "STORY")))
+
+
+def run_scenario(args: Namespace, output: Output) -> None:
+    """Play a story on a fresh phone, and show what it tripped."""
+    import tempfile
+    from pathlib import Path
+
+    from authenticator.errors import UsageError
+    from authenticator.faults.flows import Stage, summary
+    from authenticator.phone import Phone
+    from authenticator.scenarios import SCENARIOS
+
+    scenario = SCENARIOS.get(args.run)
+    if scenario is None:
+        raise UsageError(f"--run: no scenario is called {args.run!r}; stepup-phone scenarios lists them", field="--run")
+    with tempfile.TemporaryDirectory() as home:
+        phone = Phone(Path(home), secret=b"a fresh phone for one run of one", token=args.token)
+        result = summary(scenario.name, scenario.play(Stage(args.server, scenario.profile), phone))
+        phone.close()
+    show_run(result, output)

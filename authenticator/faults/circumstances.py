@@ -28,8 +28,8 @@ STRANGER: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def _stranger_session(scene: Scene, app: BankApp) -> BankApp:
-    """Another customer of the bank, logged in with a client of their own."""
+def stranger_session(scene: Scene, app: BankApp) -> tuple[BankApp, dict[str, Any]]:
+    """Another customer of the bank, logged in with a client of their own; and what they log in with."""
     scene.server.stub("PUT", "users", STRANGER)
     enrolment = app.enrolment
     login = Call(
@@ -39,7 +39,7 @@ def _stranger_session(scene: Scene, app: BankApp) -> BankApp:
     tokens = scene.server.send(login).object()
     stranger = BankApp(_Borrowed(app.phone), enrolment)  # type: ignore[arg-type]
     stranger.enrolment = _with_session(enrolment, tokens)
-    return stranger
+    return stranger, {"username": STRANGER["id"], "passcode": STRANGER["passcode"]}
 
 
 class _Borrowed:
@@ -90,7 +90,8 @@ def _foreign_transaction(app: BankApp, order: dict[str, Any], means: Means) -> P
     app.open_session(means)
     own = app.start(order)
     _, step_up = fetch(app.phone, app.enrolment.server, own)
-    foreign = _stranger_session(_scene(app), app).start(order)
+    stranger, _ = stranger_session(_scene(app), app)
+    foreign = stranger.start(order)
     forged = replace(step_up, transaction_id=foreign)
     forged = replace(forged, challenge=challenge_for(forged, step_up.nonce, step_up.payload))
     app.step_up(_signed_call(app, forged, means))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from authenticator.approving import client_request, fetch, sign
@@ -103,17 +102,7 @@ def verdict_of(phone: Phone, stage: Stage, transaction_id: str) -> dict[str, Any
     return verdict
 
 
-def run_by_name(fault: Fault, stage: Stage, home: Path) -> dict[str, Any]:
-    """Play a fault on a fresh phone in `home`; what it tripped."""
-    phone = Phone(home, secret=b"a fresh phone for one run of one")
-    try:
-        verdict = play(fault, stage, phone)
-    finally:
-        phone.close()
+def summary(name: str, verdict: dict[str, Any]) -> dict[str, Any]:
+    """What a run tripped, for people and scripts."""
     failed = [finding for finding in verdict["findings"] if finding["outcome"] == "fail"]
-    return {
-        "fault": fault.name,
-        "transactionId": verdict["transactionId"],
-        "accepted": verdict["accepted"],
-        "failed": failed,
-    }
+    return {"name": name, "transactionId": verdict["transactionId"], "accepted": verdict["accepted"], "failed": failed}
