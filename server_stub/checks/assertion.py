@@ -101,7 +101,7 @@ def app_assertion(case: Case) -> Result:
         case.app_assertion = found = case.read_app_assertion()
     except FormatError as error:
         return Failure("unreadable", error.expected, error.field)
-    nonce = assertion_nonce(found.auth_data.raw, case.client_data.hash)
+    nonce = assertion_nonce(found.auth_data.raw, hashlib.sha256(case.assertion.client_data_json).digest())
     return (
         None
         if key.verify(found.signature, nonce)

@@ -11,9 +11,15 @@ from typing import Any, Final
 from device_keys.attestation.app_attest import AppAssertion, parse_assertion
 from device_keys.encoding import FormatError, b64url_decode
 from device_keys.keys import PublicKey
-from device_keys.messages import Assertion, AuthenticatorData, ClientData, parse_authenticator_data
 from device_keys.orders import Order, read_order
-from server_stub.checks.reading import read_assertion, read_client_data
+from server_stub.checks.reading import (
+    AuthFields,
+    Response,
+    SignedFields,
+    read_assertion,
+    read_authenticator_data,
+    read_client_data,
+)
 from server_stub.evidence import CredentialFacts, Evidence
 from server_stub.policy import Policy
 from server_stub.trust import Trust
@@ -54,9 +60,9 @@ class Case:
     biometric: bool
     credential: CredentialFacts
     appraisal: Appraisal
-    assertion: Assertion
-    client_data: ClientData
-    auth_data: AuthenticatorData
+    assertion: Response
+    client_data: SignedFields
+    auth_data: AuthFields
     flags: int
     unreadable: FormatError | None
     client_data_unreadable: FormatError | None
@@ -87,8 +93,8 @@ class Case:
         except FormatError as error:
             self.client_data_unreadable = error
         try:
-            self.auth_data = parse_authenticator_data(self.assertion.authenticator_data)
-            self.flags = self.assertion.authenticator_data[32]
+            self.auth_data = read_authenticator_data(self.assertion.authenticator_data)
+            self.flags = self.auth_data.flags
         except FormatError as error:
             self.auth_data_unreadable = error
 
@@ -125,7 +131,7 @@ def received_counters(evidence: Evidence) -> tuple[int, int]:
         return counts
     try:
         assertion = read_assertion(evidence.assertion)
-        sign_count = parse_authenticator_data(assertion.authenticator_data).sign_count
+        sign_count = read_authenticator_data(assertion.authenticator_data).sign_count
     except FormatError:
         return counts
     try:

@@ -13,7 +13,6 @@ from device_keys.attestation.app_attest import app_id_hash, parse_attestation
 from device_keys.clock import parse_instant
 from device_keys.encoding import FormatError, b64url_encode
 from device_keys.keys import PublicKey
-from device_keys.messages import Assertion, ClientData
 from server_stub.checks.android import ANDROID
 from server_stub.checks.app_attest import APP_ATTEST
 from server_stub.checks.assertion import ASSERTION
@@ -23,6 +22,7 @@ from server_stub.checks.chain import read_chain
 from server_stub.checks.engine import Check, Failure, Result, run
 from server_stub.checks.enrolment import Enrolment, read_enrolment, use_app_attestation
 from server_stub.checks.factors import RECEIVED
+from server_stub.checks.reading import Response
 from server_stub.checks.table import ATTESTATION, judge_device
 from server_stub.evidence import CallerFacts, CredentialFacts, Evidence, TransactionFacts
 from server_stub.policy import Policy
@@ -146,8 +146,7 @@ def verify_app_assertion(
         now=_EPOCH, attempt=1, method="", transaction=_NO_TRANSACTION, caller=_NO_CALLER, credential=facts
     )
     case = Case(evidence, policy, trust)
-    case.assertion = Assertion(b"", client_data, b"", b"", None, {"appAttest": b64url_encode(assertion)})
-    case.client_data = ClientData(client_data, "", b"", "", None, None, None, None)
+    case.assertion = Response("", client_data, b"", b"", None, {"appAttest": b64url_encode(assertion)})
     case.appraisal = Appraisal()
     case.appraisal.app_key, case.appraisal.app_rp_id_hash = key, app_id_hash(app_id)
     return run(_APP_ASSERTION, case)

@@ -21,13 +21,12 @@ from device_keys.keys import PublicKey
 from device_keys.messages import (
     AttestedCredential,
     AuthenticatorData,
-    ClientData,
     Registration,
     parse_attestation_object,
     parse_authenticator_data,
 )
 from server_stub.checks.chain import Link, read_chain
-from server_stub.checks.reading import read_client_data
+from server_stub.checks.reading import SignedFields, read_client_data
 from server_stub.evidence import CredentialFacts
 from server_stub.policy import Policy
 from server_stub.trust import Trust
@@ -54,7 +53,7 @@ class Enrolment:
 
     facts: CredentialFacts
     auth_data: AuthenticatorData
-    client_data: ClientData
+    client_data: SignedFields
     credential: AttestedCredential
     client_data_hash: bytes
     statement: Statement | None
@@ -110,7 +109,7 @@ def read_enrolment(facts: CredentialFacts, policy: Policy, trust: Trust) -> Enro
     enrolment.auth_data = auth_data
     enrolment.credential = auth_data.credential
     enrolment.client_data = read_client_data(registration.client_data_json)
-    enrolment.client_data_hash = enrolment.client_data.hash
+    enrolment.client_data_hash = hashlib.sha256(registration.client_data_json).digest()
     try:
         _read_statement(enrolment, attestation.statement)
     except FormatError as error:

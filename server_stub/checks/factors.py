@@ -6,6 +6,7 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import Final
 
+from device_keys.encoding import b64url_encode
 from server_stub.checks.case import Case
 from server_stub.checks.engine import Check, Failure, NotApplicable, Result
 from server_stub.evidence import SecretFacts, user_handle
@@ -164,9 +165,11 @@ def credential_user_handle(case: Case) -> Result:
     handle = case.assertion.user_handle
     if handle is None:
         return NotApplicable("not-sent")
-    expected = user_handle(case.credential.dialect, case.credential.user)
+    expected = b64url_encode(user_handle(case.credential.dialect, case.credential.user))
     return (
-        None if compare_digest(handle, expected) else Failure("user-handle", "the handle given at enrolment", "another")
+        None
+        if compare_digest(handle.encode(), expected.encode())
+        else Failure("user-handle", "the handle given at enrolment", "another")
     )
 
 
