@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from device_keys.secure_hardware import AuthToken, Gate, HardwareError, KeyInval
 
 if TYPE_CHECKING:
     from authenticator.phone import Phone
+    from device_keys.secure_hardware import SecureHardware
 
 METHODS = {POSSESSION: "PASSCODE", BIOMETRIC: "BIOMETRIC"}
 
@@ -143,32 +144,38 @@ def release(
 
 
 def _assertion(scene: Scene, draft: Draft, operation: int, token: AuthToken | None, edits: Edits) -> Assertion:
-    hardware = scene.phone.hardware
+    assertion = sign_draft(scene.phone.hardware, draft, operation=operation, token=token)
+    if scene.enrolment.app_attest_key is None:
+        return assertion
+    digest = hashlib.sha256(assertion.client_data_json).digest()
+    return replace(assertion, extensions=_app_attest(scene, scene.enrolment.app_attest_key, digest, edits))
+
+
+def sign_draft(
+    hardware: SecureHardware, draft: Draft, *, operation: int = 0, token: AuthToken | None = None
+) -> Assertion:
+    """The assertion that `draft` describes, signed in the hardware; the caller saves the hardware's state before it lets it out."""
     next_counter = hardware.next_counter(draft.key_id)
     client_data = draft.client_data()
     authenticator_data = draft.authenticator_data(next_counter if draft.counter is None else draft.counter)
-    digest = hashlib.sha256(client_data).digest()
+    signed = authenticator_data + hashlib.sha256(client_data).digest()
     return Assertion(
         credential_id=draft.credential_id,
         client_data_json=client_data,
         authenticator_data=authenticator_data,
-        signature=hardware.sign(draft.key_id, authenticator_data + digest, operation=operation, token=token),
+        signature=hardware.sign(draft.key_id, signed, operation=operation, token=token),
         user_handle=draft.user_handle,
-        extensions=_app_attest(scene, digest, edits),
     )
 
 
-def _app_attest(scene: Scene, client_data_hash: bytes, edits: Edits) -> dict[str, Any]:
+def _app_attest(scene: Scene, key_id: str, client_data_hash: bytes, edits: Edits) -> dict[str, Any]:
     """On an iPhone the app vouches for each response, over its client data (attestation section 9)."""
-    enrolment = scene.enrolment
-    if enrolment.app_attest_key is None:
-        return {}
     from authenticator.app_maker import assert_app
 
     made = assert_app(
-        find_profile(enrolment.profile),
+        find_profile(scene.enrolment.profile),
         scene.phone.hardware,
-        enrolment.app_attest_key,
+        key_id,
         client_data_hash=client_data_hash,
         edit=lambda claims: edits.app_attest(claims, scene),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from authenticator.commands.common import fixed_clock
-from authenticator.errors import Unreadable, UsageError
+from authenticator.errors import ExitCode, Unreadable, UsageError
 from authenticator.output import Output
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ def _entropy(seed: str | None) -> Entropy:
     return SystemEntropy() if seed is None else SeededEntropy(seed)
 
 
-def inspect(args: Namespace, output: Output) -> None:
-    """Whatever is in the file, in words or as JSON."""
+def inspect(args: Namespace, output: Output) -> ExitCode:
+    """Whatever is in the file, in words or as JSON; exit 3 where it is nothing known."""
+    from authenticator.inspect import UNKNOWN
     from authenticator.inspect import inspect as inspect_bytes
 
     report = inspect_bytes(_read(args.file))
     output.result(report.to_json(), report.words())
+    return ExitCode.UNREACHABLE if report.kind == UNKNOWN else ExitCode.OK
 
 
 def _read(name: str) -> bytes:

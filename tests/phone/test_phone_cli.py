@@ -277,6 +277,16 @@ def test_attest_writes_the_four_files(stepup_phone: Run, tmp_path: Path) -> None
     assert (bad.code, bad.json["error"]["field"]) == (2, "--challenge")
 
 
+def test_inspect_explains_what_attest_made_and_says_what_it_does_not_know(stepup_phone: Run, tmp_path: Path) -> None:
+    stepup_phone("attest", "--challenge", "AAAA", "--out", str(tmp_path))
+    ran = stepup_phone("inspect", str(tmp_path / "attestation.bin"), "--json")
+    assert (ran.code, ran.json["unreadable"]) == (0, [])
+    assert "userAuthType" in ran.out or "noAuthRequired" in ran.out
+    (tmp_path / "junk").write_bytes(b"\x00junk")
+    ran = stepup_phone("inspect", str(tmp_path / "junk"), "--json")
+    assert (ran.code, ran.json["kind"]) == (3, "not recognised")
+
+
 def test_the_program_starts_by_its_module(tmp_path: Path) -> None:
     """One run as a process of its own; light commands load no heavy library."""
     script = (
