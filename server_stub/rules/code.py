@@ -133,7 +133,7 @@ def underivable(scene: Scene) -> Ruling:
     stranger = _strangers(scene)
     if stranger is not None:
         return unknown(f"the response holds a member outside the allowed ones: {stranger}", *behind)
-    return passes(scene.attested if scene.attested is Grade.PROVED else Grade.SIGNED, *behind)
+    return passes(Grade.PROVED if scene.in_hardware else Grade.SIGNED, *behind)
 
 
 def _strangers(scene: Scene) -> str | None:
@@ -202,8 +202,7 @@ def unforgeable(scene: Scene) -> Ruling:
         )
     if not scene.signature_stands:
         return unknown(scene.why("assertion.signature"), *behind)
-    hardware = scene.attested is Grade.PROVED and scene.passed("attestation.key_origin", "attestation.security_level")
-    return passes(Grade.PROVED if hardware else Grade.SIGNED, *behind)
+    return passes(Grade.PROVED if scene.in_hardware else Grade.SIGNED, *behind)
 
 
 def uniform_refusal(scene: Scene) -> Ruling:

@@ -55,7 +55,7 @@ def no_plain_text(scene: Scene) -> Ruling:
 def key_material(scene: Scene) -> Ruling:
     """Keys that hardware does not give out; tokens kept as digests."""
     behind = scene.present("attestation.security_level", "attestation.key_origin")
-    if scene.device and scene.attested is Grade.NONE:
+    if scene.device and scene.enrolled_as is Grade.NONE:
         return unknown(scene.attestation_why, *behind)
     if scene.observed.plaintext_in_store is False:
         tokens = Grade.LOGGED
@@ -63,7 +63,7 @@ def key_material(scene: Scene) -> Ruling:
         tokens = Grade.DECLARED
     else:
         return unknown("how tokens are stored is not on record", *behind)
-    return passes(weakest((scene.attested, tokens)) if scene.device else tokens, *behind)
+    return passes(weakest((scene.enrolled_as, tokens)) if scene.device else tokens, *behind)
 
 
 def control(covers: str, missing: str) -> Callable[[Scene], Ruling]:
@@ -116,13 +116,13 @@ def created(scene: Scene) -> Ruling:
         return (
             unknown("no enrolled key was used") if scene.device else absent("no enrolled key is part of this step-up")
         )
-    if scene.attested is Grade.NONE:
+    if scene.enrolled_as is Grade.NONE:
         return unknown(scene.attestation_why, *behind)
     if scene.failed(*behind):
-        return fails(scene.why(scene.failed(*behind) or ""), scene.attested, *behind)
+        return fails(scene.why(scene.failed(*behind) or ""), scene.enrolled_as, *behind)
     android = ("attestation.key_origin", "attestation.security_level", "attestation.challenge")
     needed = ("attestation.challenge",) if scene.platform is not Platform.ANDROID else android
-    return passes(scene.attested, *behind) if scene.passed(*needed) else unknown(scene.why(*needed), *behind)
+    return passes(scene.enrolled_as, *behind) if scene.passed(*needed) else unknown(scene.why(*needed), *behind)
 
 
 def _activation(scene: Scene) -> LogEntry | None:
@@ -241,13 +241,13 @@ def authentic_software(scene: Scene) -> Ruling:
             if scene.device
             else absent("no software of the bank's is part of this step-up")
         )
-    if scene.attested is Grade.NONE:
+    if scene.enrolled_as is Grade.NONE:
         return unknown(scene.attestation_why, *behind)
     if scene.failed(*behind):
-        return fails(scene.why(scene.failed(*behind) or ""), scene.attested, *behind)
+        return fails(scene.why(scene.failed(*behind) or ""), scene.enrolled_as, *behind)
     if not scene.passed("attestation.application"):
         return unknown(scene.why("attestation.application"), *behind)
-    return passes(scene.attested, *behind)
+    return passes(scene.enrolled_as, *behind)
 
 
 @for_enrolment

@@ -144,7 +144,7 @@ def _device(scene: Scene) -> list[Candidate]:
     open_ = next((finding.check for finding in checks if finding.outcome is Outcome.NOT_RUN), None)
     state = State.CONTRADICTED if bad else State.OPEN if open_ else State.SHOWN
     why = f"{bad} failed" if bad else f"{open_} could not be judged" if open_ else _possession_basis(scene)
-    grade = Grade.PROVED if scene.attested is Grade.PROVED else Grade.SIGNED
+    grade = Grade.PROVED if scene.in_hardware else Grade.SIGNED
     possession = Candidate(Category.POSSESSION, "device-key", grade, state, True, why, names)
     return [possession, *_verified_user(scene, state)]
 
@@ -152,7 +152,7 @@ def _device(scene: Scene) -> list[Candidate]:
 def _possession_basis(scene: Scene) -> str:
     """What speaks for the key that signed: its maker's word, the app's, or nothing but the signature."""
     signed = "the enrolled key signed this challenge"
-    if scene.attested is Grade.PROVED:
+    if scene.in_hardware:
         return f"{signed}; its attestation says that hardware made it and keeps it"
     if scene.platform is Platform.IOS and scene.attested is Grade.SIGNED:
         return f"{signed}; App Attest vouches for the app that made it, nothing attests the key's hardware"

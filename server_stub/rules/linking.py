@@ -32,7 +32,7 @@ def _for_payments(rule: Callable[[Scene], Ruling]) -> Callable[[Scene], Ruling]:
 
 def signing_grade(scene: Scene) -> Grade:
     """What the signature over the commitment is worth: `proved` with a key that hardware attested, else `signed`."""
-    return Grade.PROVED if scene.attested is Grade.PROVED else Grade.SIGNED
+    return Grade.PROVED if scene.in_hardware else Grade.SIGNED
 
 
 @_for_payments
@@ -41,6 +41,8 @@ def aware(scene: Scene) -> Ruling:
     behind = scene.present("binding.amount", "binding.payee")
     if scene.client_data is None or scene.client_data.payment is None:
         return unknown("the signed response has no payment member", *behind)
+    if scene.failed("assertion.type"):
+        return fails("what was signed is no payment", signing_grade(scene), "assertion.type", *behind)
     failed = scene.failed(*behind)
     if failed is not None:
         return fails(f"what was acknowledged is not the order: {scene.why(failed)}", signing_grade(scene), *behind)

@@ -49,6 +49,7 @@ ATTESTATION_CORE = (
     "validity", "revocation", "description",
 )  # fmt: skip
 ANDROID_PROOF = tuple(f"attestation.{name}" for name in ("statement", "challenge", "key", "chain"))
+APP_ASSERTION = ("app_attest.assertion", "app_attest.counter", "app_attest.application")
 IOS_PROOF = ("app_attest.present", "attestation.chain", "attestation.challenge", "attestation.key")
 
 
@@ -208,28 +209,37 @@ class Scene:
         return Platform.UNKNOWN
 
     @cached_property
-    def attested(self) -> Grade:
+    def enrolled_as(self) -> Grade:
         """What the enrolment's attestation is worth: `proved` (hardware said it), `signed` (an app that is vouched for said it), or `none`.
 
-        An attestation older than the policy's age drops to `signed` (rule of grading c).
+        An attestation made by software, or older than the policy's age, drops to `signed` (rule of grading c).
         """
         core = tuple(f"attestation.{name}" for name in ATTESTATION_CORE if f"attestation.{name}" in self.findings)
         if not core or not self.settled(*core):
             return Grade.NONE
         if self.platform is Platform.ANDROID and self.passed(*ANDROID_PROOF):
-            stale = self.outcome("attestation.age") is not Outcome.PASS
-            return Grade.SIGNED if stale else Grade.PROVED
-        if self.platform is Platform.IOS and self.passed(*IOS_PROOF) and not self.app_attest_problem:
+            return Grade.PROVED if self.passed("attestation.age", "attestation.security_level") else Grade.SIGNED
+        if self.platform is Platform.IOS and self.passed(*IOS_PROOF) and not self._bad_app_attest(per_assertion=False):
             return Grade.SIGNED
         if self.platform is Platform.SECURITY_KEY and self.passed("attestation.statement", "attestation.chain"):
             return Grade.SIGNED
         return Grade.NONE
 
     @cached_property
-    def app_attest_problem(self) -> str | None:
-        """The first App Attest check that failed or could not run."""
+    def attested(self) -> Grade:
+        """As `enrolled_as`, for this very response: on an iPhone the app must vouch for it as well."""
+        return Grade.NONE if self._bad_app_attest(per_assertion=True) else self.enrolled_as
+
+    @cached_property
+    def in_hardware(self) -> bool:
+        """Whether hardware attests that it made the key and keeps it."""
+        return self.enrolled_as is Grade.PROVED and self.passed("attestation.key_origin", "attestation.security_level")
+
+    def _bad_app_attest(self, *, per_assertion: bool) -> str | None:
+        """The first App Attest check, of the enrolment or of this response, that failed or could not run."""
         bad = (Outcome.FAIL, Outcome.NOT_RUN)
-        return next((finding.check for finding in self.among("app_attest.") if finding.outcome in bad), None)
+        checks = [finding for finding in self.among("app_attest.") if (finding.check in APP_ASSERTION) is per_assertion]
+        return next((finding.check for finding in checks if finding.outcome in bad), None)
 
     @cached_property
     def attestation_why(self) -> str:
@@ -238,7 +248,7 @@ class Scene:
             return "no enrolled key was used"
         core = [f"attestation.{name}" for name in ATTESTATION_CORE]
         bad = [check for check in core if self.outcome(check) in (Outcome.FAIL, Outcome.NOT_RUN)]
-        first = bad[0] if bad else self.app_attest_problem
+        first = bad[0] if bad else self._bad_app_attest(per_assertion=False) or self._bad_app_attest(per_assertion=True)
         if first is not None:
             return f"the attestation did not verify ({self.why(first)})"
         return "the key's registration carries no attestation that this policy verifies"

@@ -178,3 +178,20 @@ def test_without_app_attest_an_iphones_biometric_is_not_vouched_for(step_up: Any
     stage = step_up("iphone", "BIOMETRIC").fail("app_attest.present")
     assert shown(stage) == [("possession", "device-key", "signed")]
     assert stage.rule("RTS-7.2").verdict == "undetermined"
+
+
+@pytest.mark.parametrize("check", ["attestation.security_level", "attestation.key_origin"])
+def test_a_key_that_hardware_did_not_make_or_keep_is_not_proved(step_up: Any, check: str) -> None:
+    """RTS-4.2.c: origin GENERATED and level TEE or better, else signed."""
+    stage = step_up().fail(check)
+    assert ("possession", "device-key", "signed") in shown(stage)
+    assert stage.rule("RTS-4.2.c").grade == "signed"
+    assert stage.rule("RTS-7.2").verdict == "fail"
+
+
+@pytest.mark.parametrize("check", ["app_attest.assertion", "app_attest.application", "app_attest.counter"])
+def test_a_response_that_the_app_does_not_vouch_for_leaves_the_enrolment_as_it_was(step_up: Any, check: str) -> None:
+    stage = step_up("iphone", "BIOMETRIC").fail(check)
+    assert ("inherence", "biometric", "signed") not in shown(stage)
+    assert stage.rule("RTS-23-create").verdict == "pass"
+    assert stage.rule("RTS-9.3.b").verdict == "undetermined"
