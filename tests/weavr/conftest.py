@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from jsonschema_rs import Draft202012Validator
 from starlette.testclient import TestClient
 
 from authenticator import approving
@@ -55,12 +58,44 @@ RUN = {
 }
 
 
+class Document:
+    """The server's OpenAPI document, as a judge of answers: status, body and headers, by a JSON Schema validator that is not ours."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.paths = {
+            re.compile(re.sub(r"{\w+}", "[^/]+", path) + r"\Z"): operations
+            for path, operations in document["paths"].items()
+        }
+        self.components = document["components"]
+
+    def check(self, method: str, path: str, answer: httpx2.Response) -> None:
+        """Assert that this answer is one that the document tells of; paths and methods that it does not know are 404 and 405."""
+        found = [operations for pattern, operations in self.paths.items() if pattern.match(path)]
+        if not any(method.lower() in operations for operations in found):
+            assert answer.status_code == (405 if found else 404)
+            return
+        operation = next(operations[method.lower()] for operations in found if method.lower() in operations)
+        documented = operation["responses"].get(str(answer.status_code))
+        assert documented is not None, f"{method} {path}: {answer.status_code} is not documented"
+        assert set(documented.get("headers", {})) <= set(answer.headers), f"{method} {path}: {documented['headers']}"
+        if "content" not in documented:
+            assert answer.content == b"", f"{method} {path}: {answer.content!r}"
+            return
+        schema = documented["content"]["application/json"]["schema"]
+        Draft202012Validator({**schema, "components": self.components}).validate(answer.json())
+
+
 @dataclass
 class World:
     """The server with what its operator sees."""
 
     server: Server
     http: httpx2.Client
+
+    @cached_property
+    def document(self) -> Document:
+        """What every answer in these tests is held against."""
+        return Document(self.http.get("/openapi.json").json())
 
     def stub(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.http.request(method, f"/_stub{path}", json=body)

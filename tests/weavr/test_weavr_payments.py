@@ -169,8 +169,11 @@ def test_verify_codes_of_the_sms_challenge(multi: Any, world: Any) -> None:
     wrong = multi.wrong()
     answers = [code(verify(multi, name, wrong))[1] for _ in range(6)]
     assert answers == [
-        *["VERIFICATION_CODE_INVALID"] * 3, "ONE_CHALLENGE_LIMIT_REMAINING", "CHALLENGE_LIMIT_EXCEEDED", "STATE_INVALID",
-    ]  # fmt: skip
+        *["VERIFICATION_CODE_INVALID"] * 3,
+        "ONE_CHALLENGE_LIMIT_REMAINING",
+        "CHALLENGE_LIMIT_EXCEEDED",
+        "STATE_INVALID",
+    ]
     name = challenge(multi, multi.transfer()).json()["scaChallengeId"]
     world.advance(299)
     multi.send("GET", "/identities")
@@ -195,14 +198,23 @@ def test_a_step_up_code_confirms_no_payment_and_the_other_way_round(multi: Any, 
 @pytest.mark.parametrize(
     ("change", "where", "word"),
     [
-        ({"sourceInstrument": None}, "sourceInstrument", "REQUIRED"), ({"transferAmount": {"currency": "GBP", "amount": 0}}, "transferAmount.amount", "RANGE"),
+        ({"sourceInstrument": None}, "sourceInstrument", "REQUIRED"),
+        ({"transferAmount": {"currency": "GBP", "amount": 0}}, "transferAmount.amount", "RANGE"),
         ({"transferAmount": {"currency": "GBP", "amount": 1.5}}, "transferAmount.amount", "RANGE"),
         ({"transferAmount": {"currency": "GBP", "amount": True}}, "transferAmount.amount", "RANGE"),
         ({"transferAmount": {"currency": "EUR", "amount": 1}}, "transferAmount.currency", "IN"),
-        ({"destinationBeneficiary": {"name": "", "bankAccountDetails": {"iban": "x"}}}, "destinationBeneficiary.name", "SIZE"),
-        ({"destinationBeneficiary": {"name": "A", "bankAccountDetails": {"sortCode": "1"}}}, "destinationBeneficiary.bankAccountDetails", "ALL_OR_NONE"),
+        (
+            {"destinationBeneficiary": {"name": "", "bankAccountDetails": {"iban": "x"}}},
+            "destinationBeneficiary.name",
+            "SIZE",
+        ),
+        (
+            {"destinationBeneficiary": {"name": "A", "bankAccountDetails": {"sortCode": "1"}}},
+            "destinationBeneficiary.bankAccountDetails",
+            "ALL_OR_NONE",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_transfer_that_cannot_be_read(
     multi: Any, transfer_body: dict[str, Any], change: dict[str, Any], where: str, word: str
 ) -> None:
@@ -275,8 +287,11 @@ def test_the_fifth_wrong_code_fails_the_run(payment_run: Any, world: Any, confir
         code(payment_run.post("/verify", {"verificationCode": wrong}, base=sandbox(confirmed)))[1] for _ in range(6)
     ]
     assert answers == [
-        *["VERIFICATION_CODE_INVALID"] * 3, "ONE_CHALLENGE_LIMIT_REMAINING", "CHALLENGE_LIMIT_EXCEEDED", "PAYMENT_RUN_SCA_CHALLENGE_VERIFY_FAILED",
-    ]  # fmt: skip
+        *["VERIFICATION_CODE_INVALID"] * 3,
+        "ONE_CHALLENGE_LIMIT_REMAINING",
+        "CHALLENGE_LIMIT_EXCEEDED",
+        "PAYMENT_RUN_SCA_CHALLENGE_VERIFY_FAILED",
+    ]
     assert payment_run.send("GET", f"/payment_runs/{confirmed}").json()["status"] == "SCA_FAILED"
     assert payments(world) == []
 

@@ -70,7 +70,7 @@ def test_a_biometric_push_shows_three_elements_and_proves_two(multi: Any, phone:
 
 
 def test_a_plain_push_shows_password_and_device_key(multi: Any, with_authy: Any, world: Any) -> None:
-    """S1-15: two categories with the possession key; whether others could use that key is open (RTS-7.1): nothing else was shown with it."""
+    """S1-15: two categories with the possession key; whether others could use that key stays open (RTS-7.1)."""
     challenge = multi.post(f"{STEP_UP}/AUTHY").json()["id"]
     with_authy.approve(challenge, "possession")
     verdict = world.verdict(challenge)
@@ -165,9 +165,13 @@ def test_a_verified_biometric_push_brings_the_callers_token(multi: Any, phone: A
     (body,) = embedder.bodies("/stepup/watch")
     assert body.pop("publishedTimestamp") == 1772452800000
     assert body == {
-        "challengeId": challenge, "credential": {"type": "ROOT", "id": "110000000000000001"},
-        "identity": {"type": "CORPORATE", "id": "120000000000000001"}, "status": "VERIFIED", "type": "BIOMETRIC", "authToken": multi.token,
-    }  # fmt: skip
+        "challengeId": challenge,
+        "credential": {"type": "ROOT", "id": "110000000000000001"},
+        "identity": {"type": "CORPORATE", "id": "120000000000000001"},
+        "status": "VERIFIED",
+        "type": "BIOMETRIC",
+        "authToken": multi.token,
+    }
     assert embedder.received[-1].headers["call-ref"] == "ref-1"
 
 
@@ -243,11 +247,14 @@ def test_push_is_pending_until_the_phone_approves(multi: Any, phone: Any, embedd
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"programme": {"channelsOff": ["AUTHY"]}}, "CHANNEL_NOT_SUPPORTED"), ({"mobile": None}, "MOBILE_NUMBER_NOT_AVAILABLE"),
-        ({"mobile": "+15551234567"}, "MOBILE_COUNTRY_NOT_SUPPORTED"), ({"credentialsType": "API_CLIENT"}, "TYPE_DOES_NOT_SUPPORT_ENROLMENT"),
-        ({"password": None}, "PASSCODE_NOT_SET"), ({}, "CHANNEL_NOT_READY"),
+        ({"programme": {"channelsOff": ["AUTHY"]}}, "CHANNEL_NOT_SUPPORTED"),
+        ({"mobile": None}, "MOBILE_NUMBER_NOT_AVAILABLE"),
+        ({"mobile": "+15551234567"}, "MOBILE_COUNTRY_NOT_SUPPORTED"),
+        ({"credentialsType": "API_CLIENT"}, "TYPE_DOES_NOT_SUPPORT_ENROLMENT"),
+        ({"password": None}, "PASSCODE_NOT_SET"),
+        ({}, "CHANNEL_NOT_READY"),
     ],
-)  # fmt: skip
+)
 def test_refusals_of_push_enrolment(multi: Any, world: Any, change: dict[str, Any], expected: str) -> None:
     """Section 5: each published code; CHANNEL_NOT_READY where no phone is enrolled."""
     multi.step_up()
@@ -355,8 +362,13 @@ def test_a_biometric_login_without_a_phone(multi: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told", "status"), [("verify_success", "COMPLETED", "VERIFIED"), ("verify_invalid", "DENIED", "DECLINED"), ("verify_expired", "DENIED", "EXPIRED")]
-)  # fmt: skip
+    ("outcome", "told", "status"),
+    [
+        ("verify_success", "COMPLETED", "VERIFIED"),
+        ("verify_invalid", "DENIED", "DECLINED"),
+        ("verify_expired", "DENIED", "EXPIRED"),
+    ],
+)
 @pytest.mark.parametrize("header", ["programme-key", "api-key"])
 def test_the_simulator_decides_a_push(
     multi: Any, phone: Any, embedder: Any, outcome: str, told: str, status: str, header: str

@@ -95,8 +95,15 @@ def test_an_expired_password_gives_a_token_for_the_update_only(api: Any, world: 
 
 @pytest.mark.parametrize(
     ("password", "word"),
-    [("Sh0rt!", "SIZE"), ("A1!" + "a" * 28, "SIZE"), ("nouppercase1!", "REGEX"), ("NOLOWERCASE1!", "REGEX"), ("NoDigits!!", "REGEX"), ("NoSpecial1", "REGEX")],
-)  # fmt: skip
+    [
+        ("Sh0rt!", "SIZE"),
+        ("A1!" + "a" * 28, "SIZE"),
+        ("nouppercase1!", "REGEX"),
+        ("NOLOWERCASE1!", "REGEX"),
+        ("NoDigits!!", "REGEX"),
+        ("NoSpecial1", "REGEX"),
+    ],
+)
 def test_a_password_has_8_to_30_characters_of_four_classes(multi: Any, password: str, word: str) -> None:
     """Section 4."""
     body = {"oldPassword": {"value": "Passw0rd!"}, "newPassword": {"value": password}}
@@ -209,12 +216,17 @@ def test_an_empty_channel_is_404(api: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "multi", "payment_run"),
     [
-        ({}, "REQUIRED", "REQUIRED"), ({"verificationCode": None}, "REQUIRED", "REQUIRED"), ({"verificationCode": "12345a"}, "REGEX", "REGEX"),
-        ({"verificationCode": 123456}, "REGEX", "REGEX"), ({"verificationCode": "12345"}, "REGEX", "SIZE"),
-        ({"verificationCode": "1234567"}, "REGEX", "SIZE"), ({"verificationCode": ""}, "REGEX", "SIZE"),
-        ({"verificationCode": "１２３４５６"}, "REGEX", "REGEX"), ({"verificationCode": "123456\n"}, "REGEX", "REGEX"),
+        ({}, "REQUIRED", "REQUIRED"),
+        ({"verificationCode": None}, "REQUIRED", "REQUIRED"),
+        ({"verificationCode": "12345a"}, "REGEX", "REGEX"),
+        ({"verificationCode": 123456}, "REGEX", "REGEX"),
+        ({"verificationCode": "12345"}, "REGEX", "SIZE"),
+        ({"verificationCode": "1234567"}, "REGEX", "SIZE"),
+        ({"verificationCode": ""}, "REGEX", "SIZE"),
+        ({"verificationCode": "１２３４５６"}, "REGEX", "REGEX"),
+        ({"verificationCode": "123456\n"}, "REGEX", "REGEX"),
     ],
-)  # fmt: skip
+)
 def test_a_code_that_is_not_six_digits_is_400_and_no_try(
     api: Any, path: str, body: Any, multi: str, payment_run: str
 ) -> None:
@@ -346,9 +358,12 @@ def test_the_wrong_code_ladder(api: Any, world: Any) -> None:
     right, wrong = world.code(), api.wrong()
     answers = [code(api.verify(wrong)) for _ in range(5)]
     assert answers == [
-        (409, "VERIFICATION_CODE_INVALID"), (409, "VERIFICATION_CODE_INVALID"), (409, "VERIFICATION_CODE_INVALID"),
-        (409, "ONE_CHALLENGE_LIMIT_REMAINING"), (409, "CHALLENGE_LIMIT_EXCEEDED"),
-    ]  # fmt: skip
+        (409, "VERIFICATION_CODE_INVALID"),
+        (409, "VERIFICATION_CODE_INVALID"),
+        (409, "VERIFICATION_CODE_INVALID"),
+        (409, "ONE_CHALLENGE_LIMIT_REMAINING"),
+        (409, "CHALLENGE_LIMIT_EXCEEDED"),
+    ]
     assert code(api.verify(right)) == (409, "STATE_INVALID")
     assert code(api.verify(wrong)) == (409, "STATE_INVALID")
     assert not api.stepped_up
@@ -500,11 +515,14 @@ def test_enrolment_repeated_while_pending_sends_a_new_code_without_a_wait(fresh:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"mobile": None}, "MOBILE_NUMBER_NOT_AVAILABLE"), ({"mobile": "0770"}, "MOBILE_NUMBER_INVALID"),
-        ({"mobile": "+15551234567"}, "MOBILE_COUNTRY_NOT_SUPPORTED"), ({"active": False}, "CREDENTIALS_INACTIVE"),
-        ({"programme": {"channelsOff": ["SMS"]}}, "CHANNEL_NOT_SUPPORTED"), ({"factors": {"SMS": "ACTIVE"}}, "CHANNEL_ALREADY_REGISTERED"),
+        ({"mobile": None}, "MOBILE_NUMBER_NOT_AVAILABLE"),
+        ({"mobile": "0770"}, "MOBILE_NUMBER_INVALID"),
+        ({"mobile": "+15551234567"}, "MOBILE_COUNTRY_NOT_SUPPORTED"),
+        ({"active": False}, "CREDENTIALS_INACTIVE"),
+        ({"programme": {"channelsOff": ["SMS"]}}, "CHANNEL_NOT_SUPPORTED"),
+        ({"factors": {"SMS": "ACTIVE"}}, "CHANNEL_ALREADY_REGISTERED"),
     ],
-)  # fmt: skip
+)
 def test_enrolment_refusals(fresh: Any, world: Any, change: dict[str, Any], expected: str) -> None:
     """Section 5: each published code of the first call, at both APIs."""
     world.put_user(**change)
@@ -570,9 +588,13 @@ def test_multis_protected_calls(multi: Any) -> None:
         "mobile": {"countryCode": "+44", "number": "7700900456"},
     }
     calls = (
-        ("POST", "/users", user), ("GET", "/managed_accounts", None), ("GET", f"/outgoing_wire_transfers/{transfer}", None),
-        ("POST", f"{PUSH}/AUTHY", None), ("DELETE", f"{PUSH}/AUTHY", None), ("DELETE", f"{PUSH}/BIOMETRIC", None),
-    )  # fmt: skip
+        ("POST", "/users", user),
+        ("GET", "/managed_accounts", None),
+        ("GET", f"/outgoing_wire_transfers/{transfer}", None),
+        ("POST", f"{PUSH}/AUTHY", None),
+        ("DELETE", f"{PUSH}/AUTHY", None),
+        ("DELETE", f"{PUSH}/BIOMETRIC", None),
+    )
     assert [code(multi.send(*call)) for call in calls] == [(403, "STEP_UP_REQUIRED")] * len(calls)
 
 

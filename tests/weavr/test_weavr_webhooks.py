@@ -28,7 +28,11 @@ def test_a_receiver_verifies_both_signatures_with_its_key(multi: Any, embedder: 
     multi.verify(call_ref="my-ref")
     multi.login("wrong")
     embedder.round()
-    assert [r.url.path for r in embedder.received] == ["/hooks/login/watch", "/hooks/stepup/watch", "/hooks/login/watch"]
+    assert [r.url.path for r in embedder.received] == [
+        "/hooks/login/watch",
+        "/hooks/stepup/watch",
+        "/hooks/login/watch",
+    ]
     for request, call_ref in zip(embedder.received, ("", "my-ref", ""), strict=True):
         timestamp, payload = request.headers["published-timestamp"].encode(), request.content
         assert request.headers["signature"] == mac(timestamp)
@@ -41,7 +45,10 @@ def test_a_receiver_verifies_both_signatures_with_its_key(multi: Any, embedder: 
 
 def test_what_each_webhook_says(multi: Any, embedder: Any, world: Any) -> None:
     """Section 8: bodies with their required members; `type` is PASSWORD at login, the channel elsewhere (12.5)."""
-    credential, identity = {"type": "ROOT", "id": "110000000000000001"}, {"type": "CORPORATE", "id": "120000000000000001"}
+    credential, identity = (
+        {"type": "ROOT", "id": "110000000000000001"},
+        {"type": "CORPORATE", "id": "120000000000000001"},
+    )
     login = {"credential": credential, "identity": identity, "type": "PASSWORD", "publishedTimestamp": 1772452800000}
     world.put_user(factors={})
     multi.post("/authentication_factors/otp/SMS")
@@ -50,8 +57,19 @@ def test_what_each_webhook_says(multi: Any, embedder: Any, world: Any) -> None:
     multi.login("wrong")
     bodies = embedder.bodies()
     assert bodies[0] == {**login, "status": "VERIFIED"}
-    assert bodies[1] == {"credentialId": credential, "status": "ACTIVE", "type": "SMS", "publishedTimestamp": 1772452800000}
-    step_up = {"credential": credential, "identity": identity, "status": "VERIFIED", "type": "SMS", "publishedTimestamp": 1772452800000}
+    assert bodies[1] == {
+        "credentialId": credential,
+        "status": "ACTIVE",
+        "type": "SMS",
+        "publishedTimestamp": 1772452800000,
+    }
+    step_up = {
+        "credential": credential,
+        "identity": identity,
+        "status": "VERIFIED",
+        "type": "SMS",
+        "publishedTimestamp": 1772452800000,
+    }
     assert bodies[2] == {**step_up, "challengeId": world.transactions()[0]["transactionId"]}
     assert bodies[3] == {**login, "status": "DECLINED"}
 
@@ -87,13 +105,19 @@ def test_a_receiver_that_was_down_misses_nothing_and_gets_it_in_order(multi: Any
     assert embedder.round() == 0, "not before its time"
     embedder.seconds = 15
     assert embedder.round() == 3
-    assert [r.url.path for r in embedder.received] == ["/hooks/login/watch", "/hooks/stepup/watch", "/hooks/login/watch"]
+    assert [r.url.path for r in embedder.received] == [
+        "/hooks/login/watch",
+        "/hooks/stepup/watch",
+        "/hooks/login/watch",
+    ]
     assert embedder.round() == 0
     assert {entry["state"] for entry in world.stub("GET", "/webhooks")} == {"delivered"}
 
 
 @pytest.mark.parametrize("status", [300, 400, 404, 500, 503])
-def test_an_answer_that_is_no_success_is_tried_again_and_holds_up_nothing(multi: Any, embedder: Any, world: Any, status: int) -> None:
+def test_an_answer_that_is_no_success_is_tried_again_and_holds_up_nothing(
+    multi: Any, embedder: Any, world: Any, status: int
+) -> None:
     """One bad message must not block the others."""
     embedder.status = status
     embedder.round()
@@ -104,7 +128,11 @@ def test_an_answer_that_is_no_success_is_tried_again_and_holds_up_nothing(multi:
     assert embedder.round() == 1
     login = world.stub("GET", "/webhooks")[-1]
     assert [entry.get("status") for entry in login["history"]] == [status, 204]
-    assert [r.url.path for r in embedder.received] == ["/hooks/login/watch", "/hooks/stepup/watch", "/hooks/login/watch"]
+    assert [r.url.path for r in embedder.received] == [
+        "/hooks/login/watch",
+        "/hooks/stepup/watch",
+        "/hooks/login/watch",
+    ]
 
 
 def test_retries_go_on_by_real_time_while_the_servers_clock_stands_still(multi: Any, embedder: Any, world: Any) -> None:
@@ -166,7 +194,9 @@ def receiver() -> Iterator[Any]:
     server.server_close()
 
 
-def test_the_worker_posts_over_a_real_socket_and_ends_when_cancelled(make_world: Callable[..., Any], receiver: Any) -> None:
+def test_the_worker_posts_over_a_real_socket_and_ends_when_cancelled(
+    make_world: Callable[..., Any], receiver: Any
+) -> None:
     """`webhooks.run` as the server starts it: login and SMS arrive at a server that we did not write."""
     from server_stub.webhooks import run
 
