@@ -13,7 +13,7 @@ from authenticator.apps.bank import BankApp, Means, domestic_payment
 from authenticator.ceremonies import Edits
 from authenticator.enrolling import enrol
 from authenticator.errors import Refused
-from authenticator.faults import APPROVE, ENROL, FAULTS, PAY, SIGN_ONLY, Fault, find_fault
+from authenticator.faults import APPROVE, ENROL, FAULTS, PAY, SIGN_ONLY, Fault, Flow, find_fault
 from authenticator.phone import Phone
 from authenticator.server_process import running_server
 from authenticator.state import POSSESSION
