@@ -11,6 +11,8 @@ from binascii import a2b_base64
 from collections.abc import Callable
 from typing import Any, Final
 
+from device_keys.cbor import NotCanonical, decode_prefix
+
 MAX_JSON_DEPTH: Final = 32
 _LARGEST: Final = 2**53 - 1  # the integers that RFC 8785 carries
 
@@ -120,12 +122,12 @@ def _is_plain(value: Any, left: int) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
-        return -_LARGEST <= value <= _LARGEST
+        return bool(-_LARGEST <= value <= _LARGEST)
     if left == 0:
         return False
     if kind is dict:
         return all(type(name) is str and _is_plain(child, left - 1) for name, child in value.items())
-    return kind is list and all(_is_plain(child, left - 1) for child in value)
+    return bool(kind is list and all(_is_plain(child, left - 1) for child in value))
 
 
 def cbor_encode(value: Any) -> bytes:
@@ -137,18 +139,11 @@ def cbor_encode(value: Any) -> bytes:
 
 def cbor_decode_prefix(data: bytes, field: str = "CBOR") -> tuple[Any, bytes]:
     """The first CTAP2 canonical CBOR item of `data`, and the bytes after it."""
-    from fido2 import cbor
-
     try:
-        value, rest = cbor.decode_from(data)
-        canonical = cbor.encode(value) == data[: len(data) - len(rest)]
-    except (ValueError, IndexError, KeyError, TypeError, RecursionError, OverflowError, MemoryError) as error:
-        raise FormatError(field, "canonical CBOR") from error
-    except Exception as error:  # the decoder reports a short read as struct.error
-        raise FormatError(field, "complete CBOR") from error
-    if not canonical:
-        raise FormatError(field, "CTAP2 canonical CBOR (shortest forms, sorted unique keys)")
-    return value, rest
+        value, end = decode_prefix(data)
+    except NotCanonical as error:
+        raise FormatError(field, "CTAP2 canonical CBOR (complete, shortest forms, sorted unique keys)") from error
+    return value, data[end:]
 
 
 def cbor_decode(data: bytes, field: str = "CBOR") -> Any:

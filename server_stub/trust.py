@@ -48,12 +48,15 @@ class Trust:
     """Anchors and revocation entries. `revoked` maps a serial number, lower-case hex without leading zeros, to its
     status (Google's status list); None: no list could be read. `digest` names both together."""
 
-    __slots__ = ("_by_subject", "digest", "pems", "revoked")
+    __slots__ = ("_by_subject", "anchored", "digest", "pems", "revoked")
 
     def __init__(self, pems: Iterable[NamedPem], revoked: Mapping[str, str] | None) -> None:
         self.pems = tuple(sorted(pems))
         self.revoked = None if revoked is None else dict(sorted(revoked.items()))
         self.digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+        self.anchored: dict[
+            tuple[str, bytes], bool
+        ] = {}  # certificates found under an anchor, or not: for `checks.chain`
         self._by_subject: dict[bytes, list[Anchor]] | None = None
 
     def __repr__(self) -> str:

@@ -12,9 +12,9 @@ from typing import Final
 
 from device_keys.attestation import android_key, apple, packed
 from device_keys.attestation.app_attest import key_id
-from device_keys.attestation.certificates import certificate_key, extension_value
+from device_keys.attestation.certificates import extension_value
 from device_keys.encoding import FormatError, b64url_encode
-from device_keys.keys import ALGORITHM_NAMES
+from device_keys.keys import ALGORITHM_NAMES, public_key
 from device_keys.messages import ClientDataType
 from server_stub.checks import chain
 from server_stub.checks.engine import Check, Failure, NotApplicable, Result
@@ -105,7 +105,7 @@ def statement(enrolment: Enrolment) -> Result:
         return NotApplicable("unsigned-format")
     signed = enrolment.auth_data.raw + enrolment.client_data_hash
     try:
-        key = certificate_key(enrolment.chain[0].certificate, found.algorithm) if found.x5c else enrolment.key
+        key = public_key(enrolment.leaf_key, found.algorithm) if found.x5c else enrolment.key
     except FormatError as error:
         return Failure("key", error.expected, error.field)
     if key.algorithm != found.algorithm:
@@ -143,21 +143,19 @@ def key(enrolment: Enrolment) -> Result:
     if enrolment.voucher in ("", "fido"):
         return NotApplicable("signature-covers-the-key")
     try:
-        leaf = certificate_key(enrolment.chain[0].certificate)
         if enrolment.app is not None:
             return _app_attest_key(enrolment)
+        same = bool(enrolment.leaf_key == enrolment.key.key)
     except FormatError as error:
         return Failure("key", error.expected, error.field)
-    if leaf.spki() == enrolment.key.spki():
-        return None
-    return Failure("other-key", "the attested key is the credential's", "another key is attested")
+    return None if same else Failure("other-key", "the attested key is the credential's", "another key is attested")
 
 
 def _app_attest_key(enrolment: Enrolment) -> Failure | None:
     credential = enrolment.app.auth_data.credential if enrolment.app else None
-    leaf = certificate_key(enrolment.chain[0].certificate)
+    leaf = public_key(enrolment.leaf_key)
     name = key_id(leaf)
-    if credential is None or credential.public_key.spki() != leaf.spki():
+    if credential is None or credential.public_key.key != leaf.key:
         return Failure("other-key", "the attested key in the authenticator data", "another")
     if not name == enrolment.app_key_id == credential.credential_id:
         return Failure("key-id", f"{name.hex()}, the digest of the key's point", enrolment.app_key_id.hex())
@@ -179,7 +177,7 @@ def position(enrolment: Enrolment) -> Result:
     with the attested key."""
     if enrolment.voucher != "android":
         return NotApplicable("no-key-description-in-this-format")
-    carriers = [index for index in range(len(enrolment.chain)) if enrolment.key_description(index) is not None]
+    carriers = [index for index, link in enumerate(enrolment.chain) if link.key_description is not None]
     if carriers == [0]:
         return None
     if not carriers:
@@ -207,7 +205,7 @@ def description(enrolment: Enrolment) -> Result:
     if enrolment.voucher != "android":
         return NotApplicable("no-key-description-in-this-format")
     try:
-        enrolment.description = android_key.parse_key_description(enrolment.key_description() or b"")
+        enrolment.description = android_key.parse_key_description(enrolment.chain[0].key_description or b"")
     except FormatError as error:
         return Failure("unreadable", error.expected, error.field)
     return None

@@ -15,7 +15,7 @@ from typing import Any, Final
 from device_keys.attestation import android_key, apple, packed
 from device_keys.attestation.android_key import AuthorizationList, KeyDescription
 from device_keys.attestation.app_attest import AppAttestation, parse_attestation
-from device_keys.attestation.certificates import extension_value
+from device_keys.attestation.certificates import certificate_key
 from device_keys.encoding import FormatError, b64url_decode, member
 from device_keys.keys import PublicKey
 from device_keys.messages import (
@@ -47,8 +47,8 @@ class Enrolment:
     """
 
     __slots__ = (
-        "app", "app_key_id", "at", "auth_data", "chain", "client_data", "client_data_hash", "credential", "description", "facts", "kind",
-        "policy", "statement", "trust", "unreadable", "voucher",
+        "_leaf_key", "app", "app_key_id", "at", "auth_data", "chain", "client_data", "client_data_hash", "credential", "description",
+        "facts", "kind", "policy", "statement", "trust", "unreadable", "voucher",
     )  # fmt: skip
 
     facts: CredentialFacts
@@ -73,6 +73,7 @@ class Enrolment:
         self.app = None
         self.chain = ()
         self.unreadable = None
+        self._leaf_key: Any = None
 
     @property
     def key(self) -> PublicKey:
@@ -92,9 +93,12 @@ class Enrolment:
         """Both authorization lists, hardware first."""
         return self.description.hardware_enforced, self.description.software_enforced
 
-    def key_description(self, index: int = 0) -> bytes | None:
-        """The KeyDescription extension of one certificate of the chain."""
-        return extension_value(self.chain[index].certificate, android_key.KEY_DESCRIPTION_OID)
+    @property
+    def leaf_key(self) -> Any:
+        """The public key that the leaf certifies, as the library has it. Raises FormatError."""
+        if self._leaf_key is None:
+            self._leaf_key = certificate_key(self.chain[0].certificate).key
+        return self._leaf_key
 
 
 def read_enrolment(facts: CredentialFacts, policy: Policy, trust: Trust) -> Enrolment:
