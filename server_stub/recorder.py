@@ -13,7 +13,7 @@ SECRET_MEMBERS: Final = frozenset({
     "passcode", "password", "pin", "newpin", "oldpin", "accesstoken", "refreshtoken", "access_token", "refresh_token", "devicetoken", "token",
     "activationcode", "verificationcode", "otp", "code", "securityanswer", "securityquestionanswer", "answer", "value", "backupcode",
     "backupcodes", "authenticatorcode", "googleauthenticatorcode", "secondfactorvalidationtoken", "secondfactorauthenticationtoken",
-    "apikey", "apisecret", "manualentrycode", "qrcode", "authtoken", "session_token", "sessiontoken", "plain",
+    "apikey", "apisecret", "manualentrycode", "qrcode", "pushqrcode", "pinauthtoken", "authtoken", "session_token", "sessiontoken", "plain",
 })  # fmt: skip
 
 

@@ -72,7 +72,7 @@ async def register(server: Server, call: Call) -> Reply:
         unit.put_user(user)
         unit.log(
             "credential_bound", dialect=NAME, user=user.id, session=session.id, credential_id=fingerprint, device_id=fingerprint,
-            key_fingerprint=fingerprint, channels=["qr-code"],
+            key_fingerprint=fingerprint,
         )  # fmt: skip
         return Reply(200, {"isRegistered": True})
 
