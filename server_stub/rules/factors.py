@@ -163,10 +163,22 @@ def inherence_sensor(scene: Scene) -> Ruling:
 
 
 def inherence_guarded(scene: Scene) -> Ruling:
-    """A new enrolment ends the key, and failed matches lock the sensor: declared, for no platform attests it."""
-    if not used(scene, Category.INHERENCE):
-        return absent("no inherence element was used")
+    """The key needs the sensor each time; that a new enrolment ends it and failed matches lock it is declared: no platform attests it."""
     behind = scene.present("attestation.gate")
+    credential = scene.evidence.credential
+    if (
+        credential is not None
+        and credential.factor == "biometric"
+        and scene.enrolled_as is not Grade.NONE
+        and scene.failed("attestation.gate")
+    ):
+        return fails(
+            f"the key does not need a biometric for each use ({scene.why('attestation.gate')})",
+            scene.enrolled_as,
+            *behind,
+        )
+    if not used(scene, Category.INHERENCE):
+        return absent("no inherence element was used", *behind)
     if scene.config.biometrics is None or not scene.config.biometrics.lockout:
         return unknown("no limit of attempts for the admitted sensors is on record", *behind)
     return passes(Grade.DECLARED, *behind, reason=scene.config.biometrics.lockout)

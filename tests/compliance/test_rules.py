@@ -419,3 +419,11 @@ def test_nothing_is_observed_by_default(step_up: Any) -> None:
     stage.observed = Observations()
     for rule in ("RTS-4.2.b", "RTS-24.1", "RTS-27.b", "RTS-22.2.b"):
         assert stage.rule(rule).verdict == "undetermined"
+
+
+def test_a_biometric_key_that_needs_no_biometric_fails_article_8(step_up: Any) -> None:
+    """RTS-8.2: the gate is attested, and it is another."""
+    rule = step_up(method="BIOMETRIC").fail("attestation.gate").rule("RTS-8.2")
+    assert (rule.verdict, rule.grade.value) == ("fail", "signed")
+    assert "does not need a biometric" in (rule.reason or "")
+    assert step_up().fail("attestation.gate").rule("RTS-8.2").verdict == "not_applicable"
