@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from authenticator import approving
 from authenticator.apps import messages
@@ -23,6 +26,7 @@ from authenticator.phone import Phone, find_profile
 from authenticator.rules import ALWAYS, Decision, Rule
 from authenticator.sensor import PRESENTED, unlock
 from authenticator.state import BIOMETRIC, POSSESSION, Enrolment
+from device_keys.clock import rfc3339
 
 if TYPE_CHECKING:
     import httpx2
@@ -63,6 +67,7 @@ class VirtualAuthenticator:
         self.before_use: Callable[[], None] = _nothing
         self._seed = seed
         self._fault: str | None = None
+        self._standing = False
         self.fault = fault
 
     def __repr__(self) -> str:
@@ -100,6 +105,31 @@ class VirtualAuthenticator:
     def skew_seconds(self, seconds: float) -> None:
         with self.phone.edit() as state:
             state.skew_seconds = seconds
+
+    def clock(self) -> dict[str, Any]:
+        """The phone's time, and whether it stands still."""
+        return {"now": rfc3339(self.phone.now()), "frozen": self._standing}
+
+    def stand_at(self, instant: datetime | None) -> None:
+        """The phone's own clock stands at `instant`, whatever the server's time; None: network time again."""
+        self._standing = instant is not None
+        self.phone.use_clock(None if instant is None else lambda: instant)
+
+    def use_profile(self, name: str) -> None:
+        """Another kind of phone, from its next enrolment on."""
+        self.profile = find_profile(name).name
+
+    def remove_credential(self, credential_id: str) -> None:
+        """One key is deleted; the server still knows it. `UsageError` where there is none of that id."""
+        with self.phone.edit() as state:
+            for enrolment in list(state.enrolments.values()):
+                gone = [c for c in enrolment.credentials if c.credential_id == credential_id]
+                if gone:
+                    self.phone.hardware.delete(gone[0].key_id)
+                    kept = tuple(c for c in enrolment.credentials if c is not gone[0])
+                    state.enrolments[enrolment.name] = msgspec.structs.replace(enrolment, credentials=kept)
+                    return
+        raise UsageError("credentialId: no such credential on this phone", field="credentialId")
 
     def keys(self) -> list[dict[str, Any]]:
         """The keys in the secure hardware, as `stepup-phone keys --json` lists them."""
@@ -205,22 +235,23 @@ class VirtualAuthenticator:
     def answer(self, rule: Rule, *, method: str | None = None) -> list[dict[str, Any]]:
         """Answer by the rule whatever waits and was not answered yet; what was done, one entry each.
 
-        `method` None: the biometric where the step-up offers it, else the passcode's key.
+        `method` None: the key that goes with the passcode, or the biometric key where the step-up offers nothing else.
         """
         done: list[dict[str, Any]] = []
         for row in self.pending():
             decision = rule.decide(row.get("payload"))
             if row.get("outcome") is None and decision is not Decision.ASK:
-                done.append(self._answer_one(row, decision, method))
+                done.append(self.answer_one(row, decision, method))
         return done
 
-    def _answer_one(self, row: dict[str, Any], decision: Decision, method: str | None) -> dict[str, Any]:
+    def answer_one(self, row: dict[str, Any], decision: Decision, method: str | None) -> dict[str, Any]:
+        """Approve or decline one that waits, as `pending` lists it."""
         transaction_id = row["transactionId"]
         if decision is Decision.DECLINE:
             self.decline(transaction_id)
             return {"transactionId": transaction_id, "outcome": "declined"}
-        offered = row.get("methods") or []
-        return self.approve(transaction_id, method=method or ("BIOMETRIC" if "BIOMETRIC" in offered else "PASSCODE"))
+        only_biometric = row.get("methods") == ["BIOMETRIC"]
+        return self.approve(transaction_id, method=method or ("BIOMETRIC" if only_biometric else "PASSCODE"))
 
     # --- the phone's own bank app, and clients' calls -----------------------------------------------------------------------
 
