@@ -7,6 +7,7 @@ Anything else goes the strict way, through `device_keys.messages`, whose answer 
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any, Final
 
@@ -101,37 +102,37 @@ def _checked(text: str, field: str) -> str:
     return text
 
 
-def _has_members(raw: bytes, count: int) -> bool:
-    """Whether the JSON in `raw` is plain and holds exactly so many members, none of them twice."""
+def _has_members(text: str, count: int) -> bool:
+    """Whether a JSON text is plain and holds exactly so many members, none of them twice."""
     return (
-        raw.count(b'":') == count
-        and b"\\" not in raw
-        and b'" ' not in raw
-        and b"\n" not in raw
-        and b"\r" not in raw
-        and b"\t" not in raw
-        and raw.count(b"{") + raw.count(b"[") < MAX_JSON_DEPTH
+        text.count('":') == count
+        and "\\" not in text
+        and (" " not in text or '" ' not in text)
+        and "\n" not in text
+        and "\r" not in text
+        and "\t" not in text
     )
 
 
-def _members(value: Any) -> int:
-    """How many members an object has, with those of what it contains."""
+def _members(value: Any, left: int = MAX_JSON_DEPTH - 2) -> int:
+    """How many members an object has, with those of what it contains; more than any text has where it is nested too deep."""
+    if left == 0:
+        return sys.maxsize
     if type(value) is dict:
         count = len(value)
         for child in value.values():
             if type(child) is dict or type(child) is list:
-                count += _members(child)
+                count += _members(child, left - 1)
         return count
-    return sum(_members(child) for child in value) if type(value) is list else 0
+    return sum(_members(child, left - 1) for child in value) if type(value) is list else 0
 
 
 def read_assertion(text: str) -> Response:
     """An AuthenticationResponseJSON. Raises FormatError."""
     if not text.isascii():
         return _strict_assertion(text)
-    raw = text.encode()
     try:
-        found = _decode_credential(raw)
+        found = _decode_credential(text)
     except (ValueError, RecursionError):
         return _strict_assertion(text)
     inner, extensions = found.response, found.clientExtensionResults
@@ -142,7 +143,7 @@ def read_assertion(text: str) -> Response:
         + (found.authenticatorAttachment is not None)
         + (0 if extensions is None else 1 + _members(extensions))
     )
-    if found.type != "public-key" or found.rawId not in (found.id, None) or not _has_members(raw, members):
+    if found.type != "public-key" or found.rawId not in (found.id, None) or not _has_members(text, members):
         return _strict_assertion(text)
     return Response(
         _checked(found.id, "assertion.id"),
@@ -170,7 +171,8 @@ def _strict_assertion(text: str) -> Response:
 def read_client_data(raw: bytes) -> SignedFields:
     """Client data. Raises FormatError."""
     try:
-        found = _decode_client_data(raw)
+        text = raw.decode()
+        found = _decode_client_data(text)
     except (ValueError, RecursionError):
         return _strict_client_data(raw)
     payment, device = found.payment, found.device
@@ -181,7 +183,7 @@ def read_client_data(raw: bytes) -> SignedFields:
         + (0 if payment is None else 1 + _members(payment))
         + (0 if device is None else 1 + _members(device))
     )
-    if not _has_members(raw, members):
+    if not _has_members(text, members):
         return _strict_client_data(raw)
     challenge = quick_b64url(found.challenge, "clientDataJSON.challenge")
     return SignedFields(found.type, challenge, found.origin, found.crossOrigin, found.topOrigin, payment, device)
