@@ -19,7 +19,7 @@ from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode
 from server_stub.accounts import note_activity, session_of
 from server_stub.dialects.weavr.constants import NAME, WEAVR, Surface
-from server_stub.dialects.weavr.replies import UNAUTHORISED, bad_format, conflict, forbidden, invalid
+from server_stub.dialects.weavr.replies import UNAUTHORISED, bad_format, conflict, forbidden, invalid, storable, unknown
 from server_stub.http import Call, Handler, Refusal, Reply
 from server_stub.server import Server
 from server_stub.store import Session, UnitOfWork, User
@@ -82,6 +82,12 @@ def check_call_ref(call: Call) -> None:
         raise invalid("call-ref", "REGEX", "^[ -~]*$")
 
 
+def check_path(call: Call) -> None:
+    """Names in the path that no database can hold name nothing."""
+    if not all(storable(value) for name, value in call.params.items() if name != "channel"):
+        raise unknown("resource")
+
+
 def enter(server: Server, unit: UnitOfWork, call: Call, surface: Surface, programme: str) -> Visit:
     """The caller, or an empty 401: token missing, unknown, ended, idle, or of another key's programme."""
     for kind in ("access", "auth"):
@@ -122,6 +128,7 @@ def user_route(
     def _answer(visit: Visit) -> Reply:
         try:
             check_call_ref(visit.call)
+            check_path(visit.call)
             _may(visit, auth_token=auth_token, elevated=elevated, full_enum=elevated and surface.multi)
             return work(visit)
         except Refusal as refusal:

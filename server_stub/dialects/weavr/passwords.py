@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from server_stub.accounts import end_session, open_session, session_of
 from server_stub.dialects.weavr.constants import MULTI, NAME, WEAVR, Surface
-from server_stub.dialects.weavr.gate import check_call_ref, programme_of
+from server_stub.dialects.weavr.gate import check_call_ref, check_path, programme_of
 from server_stub.dialects.weavr.login import ACCESS, PASSWORD_UPDATE
 from server_stub.dialects.weavr.people import identity_of
 from server_stub.dialects.weavr.replies import UNAUTHORISED, conflict, invalid, member_object, not_found, text
@@ -34,6 +34,7 @@ def create_route(surface: Surface) -> Handler:
     async def create(server: Server, call: Call) -> Reply:
         programme = programme_of(call)
         check_call_ref(call)
+        check_path(call)
         password = text(member_object(call.json(), "password"), "value", 100, field="password.value")
         check_strength(password, "password.value")
         user = _invited(server, call.params["user_id"], programme)

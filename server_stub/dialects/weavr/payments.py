@@ -133,8 +133,14 @@ def _payload(visit: Visit, kind: str, ids: list[str]) -> dict[str, Any]:
     if len(mine) != len(found) or len({item["transferAmount"]["currency"] for item in mine}) != 1:
         raise conflict(otp.STATE)
     if len(mine) == 1:
-        return _shown(mine[0])
+        return _order(mine[0])
     return {"payments": [_single(item) for item in mine]}
+
+
+def _order(transfer: dict[str, Any]) -> dict[str, Any]:
+    """What the payer confirms of a transfer: everything that it orders, nothing that is bookkeeping."""
+    names = ("id", "sourceInstrument", "transferAmount", "destinationBeneficiary", "description")
+    return {name: transfer[name] for name in names if transfer[name]}
 
 
 def _single(transfer: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def _both(surface: Surface) -> list[Endpoint]:
         *(("MOBILE_COUNTRY_NOT_SUPPORTED", _LIMIT) if multi else ()),
     )
     verify = ("STATE_INVALID", *_WRONG, *_CHANNEL, *(("ALREADY_VERIFIED",) if multi else ()))
-    create, params = ("/passwords/{user_id}/create", (404,)) if multi else ("/password/{user_id}", (404,))
+    create = "/passwords/{user_id}/create" if multi else "/password/{user_id}"
     factors, challenges = "/authentication_factors/otp/{channel}", "/stepup/challenges/otp/{channel}"
     sms: dict[str, Any] = {"channels": (SMS,)}
     return [
@@ -53,7 +53,7 @@ def _both(surface: Surface) -> list[Endpoint]:
                 ok=(200, "WeavrPassword"),
                 body=s.NEW_PASSWORD,
                 conflicts=("PASSWORD_ALREADY_CREATED",),
-                more=params,
+                more=(404,),
                 token=False,
             ),
         ),
@@ -232,6 +232,7 @@ def _multi() -> list[Endpoint]:
             operation(
                 "Confirm payments: verify the code",
                 body=s.CHALLENGE_CODE,
+                more=(404,),
                 channels=(SMS,),
                 conflicts=(
                     "STATE_INVALID",
