@@ -124,7 +124,8 @@ def appraise(options: argparse.Namespace, out: TextIO) -> int:
         raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
         bundle = read_bundle(raw)
     except (OSError, BundleError) as problem:
-        raise CommandError(Exit.UNREADABLE, "unreadable", f"{options.file}: {problem}") from problem
+        why = problem.strerror if isinstance(problem, OSError) else problem
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"{options.file}: {why}") from problem
     try:
         now = parse_instant(options.now, "--now") if options.now else None
     except FormatError as problem:

@@ -185,8 +185,10 @@ def run(server: Server, options: argparse.Namespace, listener: socket.socket, ou
                 print(f"Listening on {url_of(options, listener)}", file=out, flush=True)
 
         def handle_exit(self, sig: int, frame: Any) -> None:
+            # uvicorn's own would raise the signal again after a clean end; our exit code is then 0.
             server.stopping = True
-            super().handle_exit(sig, frame)
+            self.force_exit = self.should_exit
+            self.should_exit = True
 
     config = uvicorn_config(create_app(server), options)
     try:

@@ -28,7 +28,11 @@ USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
 PASSCODE = "111234"
 NUMBER = "+447700900123"
 NOON = "2026-03-02T12:00:00Z"
-ORDER = {"amount": "10.00", "currency": "GBP", "payee": {"name": "ACME Ltd", "sortCode": "112233", "accountNumber": "12345678"}}
+ORDER = {
+    "amount": "10.00",
+    "currency": "GBP",
+    "payee": {"name": "ACME Ltd", "sortCode": "112233", "accountNumber": "12345678"},
+}
 
 
 @pytest.fixture
@@ -68,7 +72,9 @@ class Bank:
         sent = {"X-APIKEY": self.key} | ({"Authorization": f"Bearer {self.access}"} if bearer else {})
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         content = body if isinstance(body, bytes) else None
-        return self.http.post(f"/bank{path}", json=None if content is not None else body, content=content, headers=sent | names)
+        return self.http.post(
+            f"/bank{path}", json=None if content is not None else body, content=content, headers=sent | names
+        )
 
     def keep(self, answer: httpx2.Response) -> httpx2.Response:
         if answer.status_code == 200:
@@ -152,9 +158,13 @@ def make_phone(bank: Bank, tmp_path: Path) -> Iterator[Callable[..., Handset]]:
     """Phones enrolled at the bank of this test."""
     phones: list[Phone] = []
 
-    def make(profile: str = "pixel-9", user: str = USER, secret: str = PASSCODE, number: str = NUMBER, edits: Edits = HONEST) -> Handset:
+    def make(
+        profile: str = "pixel-9", user: str = USER, secret: str = PASSCODE, number: str = NUMBER, edits: Edits = HONEST
+    ) -> Handset:
         app = bank.http._transport.app  # type: ignore[attr-defined]  # the phone speaks to the same app over its own client
-        phone = Phone(tmp_path / f"phone{len(phones)}", secret=b"s" * 32, http_factory=lambda url: TestClient(app, base_url=url))
+        phone = Phone(
+            tmp_path / f"phone{len(phones)}", secret=b"s" * 32, http_factory=lambda url: TestClient(app, base_url=url)
+        )
         phones.append(phone)
         enrol(phone, Applicant(URL, "bank", user, secret, profile, number, "demo-api-key"), edits=edits)
         return Handset(phone)
@@ -179,6 +189,7 @@ class LiveServer:
         self.options = options
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
+        self.clients: list[httpx2.Client] = []
 
     def start(self) -> LiveServer:
         command = [sys.executable, "-m", "server_stub", "serve", "--port", "0", *self.options]
@@ -207,7 +218,14 @@ class LiveServer:
             self.process.stdout.close()
 
     def bank(self) -> Bank:
-        return Bank(httpx2.Client(base_url=self.url, timeout=20))
+        self.clients.append(httpx2.Client(base_url=self.url, timeout=20))
+        return Bank(self.clients[-1])
+
+    def close(self) -> None:
+        """End the process and its clients' connections."""
+        for client in self.clients:
+            client.close()
+        self.kill()
 
 
 @pytest.fixture
@@ -222,7 +240,7 @@ def live() -> Iterator[Callable[..., LiveServer]]:
 
     yield make
     for server in made:
-        server.kill()
+        server.close()
 
 
 @pytest.fixture

@@ -41,7 +41,9 @@ def state(bank: Bank) -> Any:
         (b'{"instructedAmount":{"amount":"1,5","currency":"EUR"},"creditorName":"A"}', "amount"),
     ],
 )
-def test_a_payment_body_that_cannot_be_read_is_400_and_names_what_was_expected(bank: Bank, body: bytes, names: str) -> None:
+def test_a_payment_body_that_cannot_be_read_is_400_and_names_what_was_expected(
+    bank: Bank, body: bytes, names: str
+) -> None:
     bank.login()
     before = state(bank)
     answer = bank.pay(order=body)
@@ -51,7 +53,15 @@ def test_a_payment_body_that_cannot_be_read_is_400_and_names_what_was_expected(b
     assert state(bank) == before
 
 
-@pytest.mark.parametrize("order", [{}, {"a": 1}, {"amount": 10, "currency": "GBP", "payee": {"name": "A"}}, {"amount": 10.5, "currency": "GBP", "payee": {"name": "A"}}])
+@pytest.mark.parametrize(
+    "order",
+    [
+        {},
+        {"a": 1},
+        {"amount": 10, "currency": "GBP", "payee": {"name": "A"}},
+        {"amount": 10.5, "currency": "GBP", "payee": {"name": "A"}},
+    ],
+)
 def test_any_json_object_is_accepted_as_a_payment_and_asks_for_step_up(bank: Bank, order: Any) -> None:
     bank.login()
     assert bank.pay(order=order).json()["code"] == "403.000.51"
@@ -69,7 +79,9 @@ def test_any_json_object_is_accepted_as_a_payment_and_asks_for_step_up(bank: Ban
         ({"authenticationMethod": 7, **GOOD}, "400.000.51"),
     ],
 )
-def test_a_step_up_body_that_cannot_be_read_is_400_and_no_attempt(bank: Bank, handset: Handset, body: Any, code: str) -> None:
+def test_a_step_up_body_that_cannot_be_read_is_400_and_no_attempt(
+    bank: Bank, handset: Handset, body: Any, code: str
+) -> None:
     transaction = bank.start()
     before = state(bank)
     answer = bank.step_up(transaction, body, handset.header(transaction))
@@ -82,7 +94,9 @@ def test_unknown_members_are_ignored(bank: Bank, handset: Handset) -> None:
     assert bank.step_up(transaction, GOOD | {"deviceModel": "x"}, handset.header(transaction)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/oauth2/login", "/v1/payments/domestic", "/v1/oauth2/stepup", "/v1/oauth2/refresh"])
+@pytest.mark.parametrize(
+    "path", ["/v1/oauth2/login", "/v1/payments/domestic", "/v1/oauth2/stepup", "/v1/oauth2/refresh"]
+)
 @pytest.mark.parametrize("key", ["", "another", "DEMO-API-KEY", "demo-api-key "])
 def test_an_unknown_api_key_is_401_on_every_route(bank: Bank, path: str, key: str) -> None:
     bank.login()
@@ -102,7 +116,9 @@ def test_header_names_compare_without_regard_to_case(bank: Bank) -> None:
 @pytest.mark.parametrize("token", ["", "x", "Bearer", "é" * 3])
 def test_a_bad_bearer_is_401(bank: Bank, token: str) -> None:
     answer = bank.http.post(
-        "/bank/v1/payments/domestic", json=bank.order, headers={"X-APIKEY": "demo-api-key", "Authorization": f"Bearer {token}".encode()}
+        "/bank/v1/payments/domestic",
+        json=bank.order,
+        headers={"X-APIKEY": "demo-api-key", "Authorization": f"Bearer {token}".encode()},
     )
     assert (answer.status_code, answer.json()["code"]) == (401, "401.000.22")
 
@@ -117,7 +133,9 @@ def test_a_body_over_64_kib_is_413_and_one_of_64_kib_is_read(bank: Bank) -> None
     assert (answer.status_code, answer.json()["code"]) == (413, "413.000.51")
 
 
-@pytest.mark.parametrize("path", ["/v1/payments", "/v1/v1/payments/domestic", "/v1/oauth2", "/", "/v2/payments/domestic"])
+@pytest.mark.parametrize(
+    "path", ["/v1/payments", "/v1/v1/payments/domestic", "/v1/oauth2", "/", "/v2/payments/domestic"]
+)
 def test_an_unknown_route_is_404_in_the_banks_shape(bank: Bank, path: str) -> None:
     assert bank.call(path, {}).json()["code"] == "404.001.001"
 
@@ -133,7 +151,9 @@ def test_paths_with_and_without_v1_reach_the_same_handler(bank: Bank, path: str)
 
 
 @pytest.mark.parametrize("identifier", ["unknown", "'; DROP TABLE users; --", "x" * 4000])
-def test_an_identifier_that_does_not_exist_is_refused_as_not_valid(bank: Bank, handset: Handset, identifier: str) -> None:
+def test_an_identifier_that_does_not_exist_is_refused_as_not_valid(
+    bank: Bank, handset: Handset, identifier: str
+) -> None:
     answer = bank.step_up(identifier, header="e30")
     assert (answer.status_code, answer.json()["code"]) == (403, "403.000.53")
 

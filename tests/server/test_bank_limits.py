@@ -142,7 +142,9 @@ def test_the_stored_403_is_never_served_to_a_replay_with_the_same_idempotency_ke
     assert bank.pay(transaction, Idempotency_Key=KEY).status_code == 201
 
 
-def test_a_repeat_with_the_same_key_returns_the_stored_201_and_pays_nothing_for_a_day(bank: Bank, handset: Handset) -> None:
+def test_a_repeat_with_the_same_key_returns_the_stored_201_and_pays_nothing_for_a_day(
+    bank: Bank, handset: Handset
+) -> None:
     transaction = bank.start()
     bank.step_up(transaction, header=handset.header(transaction))
     first = bank.pay(transaction, Idempotency_Key=KEY)
@@ -150,7 +152,9 @@ def test_a_repeat_with_the_same_key_returns_the_stored_201_and_pays_nothing_for_
     assert (again.status_code, again.json()) == (201, first.json())
     assert bank.balance() == "9990.00"
     assert bank.pay(transaction, Idempotency_Key=KEY[:-1] + "1").json()["code"] == "403.000.51"
-    assert bank.pay(transaction, order=bank.order | {"amount": "9.00"}, Idempotency_Key=KEY).json()["code"] == "403.000.51"
+    assert (
+        bank.pay(transaction, order=bank.order | {"amount": "9.00"}, Idempotency_Key=KEY).json()["code"] == "403.000.51"
+    )
     bank.advance(24 * 3600 + 1)
     bank.login()
     assert bank.pay(transaction, Idempotency_Key=KEY).json()["code"] == "403.000.51"
@@ -166,7 +170,9 @@ def test_two_identical_payments_with_one_idempotency_key_are_two_payments(bank: 
 
 
 @pytest.mark.parametrize("way", ["header", "delivered", "header wins"])
-def test_evidence_by_header_or_delivered_is_judged_alike_and_a_header_wins(bank: Bank, handset: Handset, way: str) -> None:
+def test_evidence_by_header_or_delivered_is_judged_alike_and_a_header_wins(
+    bank: Bank, handset: Handset, way: str
+) -> None:
     transaction = bank.start()
     if way == "header":
         assert bank.step_up(transaction, header=handset.header(transaction)).status_code == 200

@@ -34,7 +34,9 @@ def test_s0_3_the_simulated_phone_is_enough_to_test_these_apis(bank: Bank, hands
     assert bank.pay(transaction).status_code == 201
 
 
-@pytest.mark.parametrize(("factor", "categories"), [("possession", {"knowledge", "possession"}), ("biometric", {"possession", "inherence"})])
+@pytest.mark.parametrize(
+    ("factor", "categories"), [("possession", {"knowledge", "possession"}), ("biometric", {"possession", "inherence"})]
+)
 def test_s0_4_both_factors_are_shown_and_the_step_up_is_two_factor_compliant(
     bank: Bank, handset: Handset, factor: str, categories: set[str]
 ) -> None:
@@ -128,7 +130,9 @@ def test_s0_11_the_step_up_needs_identifier_and_bearer(bank: Bank, handset: Hand
     body = {"username": bank.user, "passcode": "111234"}
     without_id = bank.call("/v1/oauth2/stepup", body, X_Device_Assertion=header)
     assert (without_id.status_code, without_id.json()["code"]) == (400, "400.000.51")
-    without_bearer = bank.call("/v1/oauth2/stepup", body, bearer=False, X_TransactionId=transaction, X_Device_Assertion=header)
+    without_bearer = bank.call(
+        "/v1/oauth2/stepup", body, bearer=False, X_TransactionId=transaction, X_Device_Assertion=header
+    )
     assert (without_bearer.status_code, without_bearer.json()["code"]) == (401, "401.000.22")
 
 

@@ -67,7 +67,10 @@ def test_killed_at_random_points_the_bank_loses_no_payment_and_doubles_none(
 def test_sigterm_ends_the_server_within_five_seconds_with_a_stream_open(live: Callable[..., LiveServer]) -> None:
     """DESIGN section 2."""
     server = live("--database", "memory")
-    with httpx2.Client(base_url=server.url) as client, client.stream("GET", "/device/v1/events?to=%2B447700900123") as stream:
+    with (
+        httpx2.Client(base_url=server.url) as client,
+        client.stream("GET", "/device/v1/events?to=%2B447700900123") as stream,
+    ):
         assert stream.status_code == 200
         assert server.process is not None
         server.process.terminate()

@@ -30,8 +30,8 @@ def at_once(calls: list[Callable[[], httpx2.Response]]) -> list[httpx2.Response]
 
 
 def twin(bank: Bank) -> Bank:
-    """The same session over a connection of its own."""
-    return Bank(httpx2.Client(base_url=bank.http.base_url, timeout=20), access=bank.access, refresh=bank.refresh)
+    """The same session; calls at once take connections of their own."""
+    return Bank(bank.http, access=bank.access, refresh=bank.refresh)
 
 
 @pytest.mark.parametrize("key", [None, "0e0e0e0e-0e0e-4e0e-8e0e-0e0e0e0e0e0e"])
@@ -54,8 +54,6 @@ def test_of_two_identical_replays_sent_at_once_exactly_one_pays(
         else:
             assert statuses == [201, 201]
             assert answers[0].json() == answers[1].json()
-        one.http.close()
-        other.http.close()
     assert len(bank.stub("GET", f"/payments?user={USER}")) == ROUNDS
     assert bank.balance() == f"{10_000 - 10 * ROUNDS}.00"
 
@@ -89,6 +87,8 @@ def test_never_more_than_five_failures_are_evaluated_before_a_block(
     headers = [handset.header(transaction) for _ in range(12)]
     wrong = {"username": USER, "passcode": "000000"}
     clients = [twin(bank) for _ in headers]
-    answers = at_once([lambda c=c, h=h: c.step_up(transaction, wrong, h) for c, h in zip(clients, headers, strict=True)])  # type: ignore[misc]
+    answers = at_once(
+        [lambda c=c, h=h: c.step_up(transaction, wrong, h) for c, h in zip(clients, headers, strict=True)]
+    )  # type: ignore[misc]
     codes = Counter(answer.json()["code"] for answer in answers)
     assert codes == {"403.000.52": 5, "403.000.54": 7}
