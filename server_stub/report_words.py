@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from device_keys.encoding import FormatError, parse_json_object
+from device_keys.clock import rfc3339
+from device_keys.encoding import FormatError, b64url_encode, parse_json_object
 from device_keys.keys import ALGORITHM_NAMES
 from device_keys.messages import Assertion, Flags, parse_authenticator_data
 from device_keys.orders import MINOR_UNITS
@@ -260,7 +261,7 @@ def _call(scene: Scene) -> Iterator[Fact]:
     for prior in evidence.prior:
         yield Fact(
             "Shown earlier in this session",
-            f"{method_in_words(prior.method)} ({prior.category}), {prior.at.isoformat()}",
+            f"{method_in_words(prior.method)} ({prior.category}), {rfc3339(prior.at)}",
         )
     source = {"header": "in the header X-Device-Assertion", "delivered": "delivered by the phone", "": "none came"}
     yield Fact("Device evidence", source[evidence.evidence_source])
@@ -275,13 +276,13 @@ def _challenge(scene: Scene) -> Iterator[Fact]:
     yield Fact("Transaction", visible(transaction.id), code=True)
     yield Fact("Kind", transaction.kind)
     yield Fact("State when called", transaction.state)
-    yield Fact("Open from, until", f"{transaction.created_at.isoformat()} … {transaction.expires_at.isoformat()}")
+    yield Fact("Open from, until", f"{rfc3339(transaction.created_at)} … {rfc3339(transaction.expires_at)}")
     if nonce is None:
         yield Fact("Nonce", "the server knows none by the name that was given, or none was given")
         return
     yield Fact("Nonce", visible(nonce.value), code=True)
-    yield Fact("Nonce issued, dies", f"{nonce.issued_at.isoformat()} … {nonce.expires_at.isoformat()}")
-    yield Fact("Nonce used before", nonce.consumed_at.isoformat() if nonce.consumed_at else "no")
+    yield Fact("Nonce issued, dies", f"{rfc3339(nonce.issued_at)} … {rfc3339(nonce.expires_at)}")
+    yield Fact("Nonce used before", rfc3339(nonce.consumed_at) if nonce.consumed_at else "no")
     if scene.client_data is not None:
         yield Fact("Signed challenge", scene.client_data.challenge.hex(), code=True)
 
@@ -294,7 +295,7 @@ def _assertion(bundle: Bundle) -> Iterator[Fact]:
         yield Fact("Could not be read", visible(error))
         yield Fact("As received", visible(bundle.evidence.assertion), code=True)
         return
-    yield Fact("Credential id", assertion.credential_id.hex(), code=True)
+    yield Fact("Credential id", b64url_encode(assertion.credential_id), code=True)
     try:
         yield Fact(
             "Client data",
@@ -339,8 +340,8 @@ def _credential(scene: Scene) -> Iterator[Fact]:
     yield Fact("Credential id", visible(credential.credential_id), code=True)
     yield Fact("Device", visible(credential.device_id), code=True)
     yield Fact("Factor", credential.factor)
-    yield Fact("Enrolled", credential.enrolled_at.isoformat())
-    since = f" since {credential.state_since.isoformat()}" if credential.state_since else ""
+    yield Fact("Enrolled", rfc3339(credential.enrolled_at))
+    since = f" since {rfc3339(credential.state_since)}" if credential.state_since else ""
     yield Fact("State", f"{credential.state}{since}")
     yield Fact("Counter as stored before", str(credential.sign_count))
     if scene.enrolled_key is not None:
