@@ -38,17 +38,22 @@ def first_difference(one: Path, other: Path) -> str:
     )
 
 
-def test_a_hundred_step_ups_repeat_byte_for_byte_in_another_process(tmp_path: Path) -> None:
-    logs = [tmp_path / "one.log", tmp_path / "other.log"]
-    runs = [run(sys.executable, "golden", 100, log, hash_seed=seed) for log, seed in zip(logs, "12", strict=True)]
-    one, other = (result(process) for process in runs)
-    assert one.endswith("90 payments\n"), one  # every tenth phone misbehaves and is refused
-    assert one == other, first_difference(*logs)
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What this Python gives, and the log of its answers."""
+    log = tmp_path_factory.mktemp("golden") / "this.log"
+    return result(run(sys.executable, "golden", 100, log, hash_seed="1")), log
+
+
+def test_a_hundred_step_ups_repeat_byte_for_byte_in_another_process(golden: tuple[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / "other.log"
+    other = result(run(sys.executable, "golden", 100, log, hash_seed="2"))
+    assert golden[0].endswith("90 payments\n"), golden[0]  # every tenth phone misbehaves and is refused
+    assert other == golden[0], first_difference(golden[1], log)
 
 
 def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
-    runs = [run(sys.executable, seed, 2, tmp_path / f"{seed}.log", hash_seed="0") for seed in ("golden", "other")]
-    one, other = (result(process) for process in runs)
+    one, other = (result(run(sys.executable, seed, 2, tmp_path / seed, hash_seed="0")) for seed in ("golden", "other"))
     assert one.split()[1:] == other.split()[1:]
     assert one.split()[0] != other.split()[0]
 
@@ -64,10 +69,7 @@ def other_python() -> str:
     pytest.skip("no other version of Python with the simulator's dependencies; name one by STEPUP_OTHER_PYTHON")
 
 
-def test_the_same_bytes_under_another_version_of_python(tmp_path: Path) -> None:
-    python, logs = other_python(), [tmp_path / "this.log", tmp_path / "other.log"]
-    runs = [
-        run(name, "golden", 100, log, hash_seed="0") for name, log in zip((sys.executable, python), logs, strict=True)
-    ]
-    this, other = (result(process) for process in runs)
-    assert this == other, first_difference(*logs)
+def test_the_same_bytes_under_another_version_of_python(golden: tuple[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / "other.log"
+    other = result(run(other_python(), "golden", 100, log, hash_seed="0"))
+    assert other == golden[0], first_difference(golden[1], log)
