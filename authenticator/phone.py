@@ -181,7 +181,7 @@ class Phone:
         """Factory reset: no keys, enrolments, sessions, codes or messages read; the seed and profile stay."""
         with self.edit() as state:
             self.restart(state.seed)
-            state.read, state.authenticator_app, state.push_devices = {}, [], {}
+            state.read, state.authenticator_app, state.push_devices, state.history = {}, [], {}, []
 
     # --- servers and enrolments -----------------------------------------------------------------------------------------
 

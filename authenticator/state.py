@@ -80,6 +80,15 @@ class Enrolment(Record, frozen=True):
         return own if self.app_attest_key is None else (*own, self.app_attest_key)
 
 
+class Past(Record, frozen=True):
+    """One order in the bank app's history: `at` (RFC 3339), what was asked, its outcome as the bank told it."""
+
+    at: str
+    order: str
+    outcome: str
+    good: bool = False
+
+
 class PhoneState(msgspec.Struct, rename="camel", kw_only=True):
     """The document. `read` counts the messages seen per inbox; `entropy` the values drawn per purpose under a seed."""
 
@@ -93,6 +102,7 @@ class PhoneState(msgspec.Struct, rename="camel", kw_only=True):
     read: dict[str, int] = {}
     authenticator_app: list[str] = []
     push_devices: dict[str, dict[str, Any]] = {}
+    history: list[Past] = []
 
     def __repr__(self) -> str:
         return f"PhoneState({self.profile}, {len(self.enrolments)} enrolments)"

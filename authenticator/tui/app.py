@@ -1,4 +1,4 @@
-"""The phone's screen as a whole: wiring. It opens views, runs the core's ceremonies in the background, and tells the views what has changed.
+"""The phone's screen as a whole: wiring. It opens views, runs the core's ceremonies in the background, and tells the views what changed.
 
 Nothing that may block runs on the screen's loop; nothing heavy is imported before the first paint.
 """
@@ -15,13 +15,13 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.geometry import Offset
-from textual.widgets import Footer
 
 from authenticator.errors import PhoneError, UsageError
 from authenticator.tui.background import in_background
-from authenticator.tui.desk import Desk, Past
+from authenticator.tui.desk import Desk
 from authenticator.tui.themes import THEMES
 from authenticator.tui.views.home import Home
+from authenticator.tui.widgets.hints import Hints
 from authenticator.tui.widgets.stage import Stage
 from authenticator.tui.widgets.status_bar import StatusBar
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from authenticator.approving import Approval as SignedApproval
+    from authenticator.display import Shown
     from authenticator.tui.handset import Handset
     from authenticator.tui.live import Event
     from authenticator.tui.till import Till
@@ -95,7 +96,7 @@ class PhoneApp(App[int]):
         with Horizontal(id="desk"), Vertical(id="phone"):
             yield StatusBar()
             yield Stage()
-        yield Footer(show_command_palette=True)
+        yield Hints()
 
     async def on_mount(self) -> None:
         self.theme = THEMES[0].name
@@ -274,6 +275,10 @@ class PhoneApp(App[int]):
             self.desk.restart_messages(await self.do(self.handset.inbox))
         except PhoneError:
             return
+        snapshot = self.desk.snapshot
+        for channel in ("sms", "email"):
+            name = await self.do(lambda channel=channel: self.handset.inbox_name(channel))  # type: ignore[misc]
+            self.desk.read[channel] = snapshot.read.get(name, 0) if snapshot is not None else 0
         self._show_all()
         self._refresh_pending()
 
@@ -363,7 +368,8 @@ class PhoneApp(App[int]):
         """An approval is over, one way or the other."""
         from authenticator.tui.views.welcome import Welcome
 
-        self.desk.history.append(Past(self.handset.now(), sheet.offer.shown.sentence(), outcome, good))
+        order = _in_short(sheet.offer.shown)
+        await self.do(lambda: self.handset.remember(order, outcome, good=good))
         done = sheet.offer.transaction_id
         self.desk.pending = [row for row in self.desk.pending if row.get("transactionId") != done]
         self.desk.later.append(done)
@@ -593,11 +599,20 @@ class PhoneApp(App[int]):
         if self.size.width >= 100 and self._till is not None:
             await self._add_pane()
 
+    def mark_read(self, channel: str) -> None:
+        """The messages of a channel have been looked at."""
+        self.desk.mark_read(channel)
+        newest = self.desk.read[channel]
+        self.run_worker(self.do(lambda: self.handset.mark_read(channel, newest)))
+
     def _touch_pane(self) -> None:
         from authenticator.tui.widgets.pane import Pane
 
         for pane in self.screen_stack[0].query(Pane):
             pane.touch()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"muted": "#9e9e9e", "cursor": "#005f87"}  # until a theme of ours is on
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         from authenticator.tui.palette import commands
@@ -606,6 +621,13 @@ class PhoneApp(App[int]):
 
     async def on_unmount(self) -> None:
         await in_background(self._children.close)
+
+
+def _in_short(shown: Shown) -> str:
+    """For the history: amount and payee, or whatever there is."""
+    if shown.amount is None:
+        return shown.title if shown.title.startswith("Confirm access") else shown.sentence()
+    return f"{shown.amount} to {' and '.join(payee.name for payee in shown.payees)}"
 
 
 def _verify(url: str) -> Any:

@@ -7,23 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from authenticator.approving import Approval
     from authenticator.tui.handset import Snapshot
     from authenticator.tui.till import Offer
 
 MOST: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One order in the bank's history: what was asked, and its outcome as the bank told it."""
-
-    at: datetime | None
-    sentence: str
-    outcome: str
-    good: bool
 
 
 @dataclass(slots=True)
@@ -38,13 +26,12 @@ class Line:
 
 @dataclass(slots=True)
 class Desk:
-    """Bounded: of messages, history and asked step-ups only the newest `MOST` are kept."""
+    """Bounded: of messages and of step-ups put off only the newest `MOST` are kept."""
 
     snapshot: Snapshot | None = None
     line: Line = field(default_factory=Line)
     pending: list[dict[str, Any]] = field(default_factory=list)
     later: deque[str] = field(default_factory=lambda: deque(maxlen=MOST))
-    history: deque[Past] = field(default_factory=lambda: deque(maxlen=MOST))
     messages: dict[int, dict[str, Any]] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=dict)
     shown: Offer | None = None

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     import httpx2
 
     from authenticator.ceremonies import Edits
+    from authenticator.inspect import Report
     from authenticator.locks import Locks, Outcome
     from authenticator.phone import Phone
-    from authenticator.state import Enrolment
+    from authenticator.state import Enrolment, Past
     from device_keys.clock import Clock
 
+MOST_HISTORY: Final = 200
 LEVELS: Final = {
     "TrustedEnvironment": "TEE",
     "StrongBox": "StrongBox",
@@ -55,6 +57,8 @@ class Snapshot:
     number: str
     address: str
     push_tokens: tuple[str, ...]
+    history: tuple[Past, ...]
+    read: dict[str, int]
 
     @property
     def enrolled(self) -> bool:
@@ -170,6 +174,8 @@ class Handset:
             number=sms_address(phone, self.url),
             address=mail_address(phone, self.url),
             push_tokens=tuple(tokens),
+            history=tuple(state.history),
+            read=dict(state.read),
             **self._lock_facts(state.locks, phone.now()),
         )
 
@@ -196,15 +202,15 @@ class Handset:
             "fingers": locks.sensor.enrolled,
         }
 
-    def attestation_words(self, key_id: str) -> str:
-        """What the maker attested for this key at its enrolment, decoded."""
+    def attestation(self, key_id: str) -> Report | str:
+        """What the maker attested for this key at its enrolment, decoded; or why there is nothing to decode."""
         from authenticator.inspect import inspect
         from device_keys.encoding import b64url_decode
 
         for enrolment in self.phone.state.enrolments.values():
             for credential in enrolment.credentials:
                 if credential.key_id == key_id and credential.attestation:
-                    return inspect(b64url_decode(credential.attestation)).words()
+                    return inspect(b64url_decode(credential.attestation))
             if enrolment.app_attest_key == key_id:
                 return "The app's own key: App Attest vouches for it, and it vouches for each response of this app."
         return "Nothing is kept about this key's attestation. Enrol again to see it."
@@ -218,6 +224,26 @@ class Handset:
             return HONEST
         fault = find_fault(self.fault)
         return fault.edits if fault.acts_in(command) else HONEST
+
+    def remember(self, order: str, outcome: str, *, good: bool) -> None:
+        """One line more of the bank's history; the oldest go."""
+        from authenticator.state import Past
+        from device_keys.clock import rfc3339
+
+        with self.phone.edit() as state:
+            past = Past(at=rfc3339(self.phone.now()), order=order, outcome=outcome, good=good)
+            state.history = [*state.history[-(MOST_HISTORY - 1) :], past]
+
+    def mark_read(self, channel: str, newest: int) -> None:
+        """The inbox was looked at, as far as message `newest`."""
+        with self.phone.edit() as state:
+            state.read[self.inbox_name(channel)] = newest
+
+    def inbox_name(self, channel: str) -> str:
+        """Under which the phone remembers how far it has read: as the command line does."""
+        snapshot = self.snapshot()
+        to = snapshot.address if channel == "email" else snapshot.number
+        return f"{self.url}|{channel}|{to}"
 
     # --- lock and sensor --------------------------------------------------------------------------------------------------
 
@@ -288,10 +314,10 @@ class Handset:
         with self.phone.edit() as state:
             state.profile, state.locks = profile, None
 
-    def set_skew(self, seconds: float) -> None:
-        """The phone's clock differs from its network's by so much."""
+    def move_clock(self, seconds: float | None) -> None:
+        """The phone's clock differs from its network's by so much more; None: by nothing any more."""
         with self.phone.edit() as state:
-            state.skew_seconds = seconds
+            state.skew_seconds = 0.0 if seconds is None else state.skew_seconds + seconds
 
     # --- the server -------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NEWEST: Final = 40
 SHOWN_CALLS: Final = 6
 MARKS: Final = {"pass": "✓", "fail": "✗", "not_run": "–", "not_applicable": "·", "undetermined": "?"}
-_STYLES: Final = {"pass": "", "fail": "bold $error", "not_run": "$text-muted", "not_applicable": "$text-muted"}
+_STYLES: Final = {"pass": "", "fail": "bold $error", "not_run": "$muted", "not_applicable": "$muted"}
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # The phone's own housekeeping says nothing about a step-up.
 _QUIET: Final = ("/device/v1/events", "/device/v1/inbox", "/_stub", "/openapi.json")
@@ -62,7 +62,7 @@ def traffic(facts: Facts, width: int) -> Content:
     for call in facts.calls:
         who = "phone" if str(call["path"]).startswith("/device") else "client"
         parts += [
-            (f"{str(call['at'])[11:19]} ", "$text-muted"),
+            (f"{str(call['at'])[11:19]} ", "$muted"),
             f"{who} → bank  {call['method']} {_shorter(visible(str(call['path'])))}\n",
             f"         bank → {who}  ",
             (str(call["status"]), "bold $error" if int(call["status"]) >= 500 else "bold"),
@@ -132,7 +132,7 @@ def _signed(approval: Approval) -> Content:
 
 
 def _row(name: str, value: str) -> tuple[Any, ...]:
-    return ((f"{name:<10} ", "$text-muted"), f"{value}\n")
+    return ((f"{name:<10} ", "$muted"), f"{value}\n")
 
 
 def _digest(payload: Any) -> str:
@@ -160,7 +160,7 @@ def verdict(facts: Facts, width: int, *, whole: bool) -> Content:
     counts = {name: sum(1 for f in findings if f["outcome"] == name) for name in MARKS}
     parts += [
         (f"{counts['pass']} ✓  {counts['fail']} ✗  {counts['not_run']} not run  {counts['not_applicable']} do not apply\n",
-         "$text-muted"),
+         "$muted"),
     ]  # fmt: skip
     told = findings if whole else [f for f in findings if f["outcome"] == "fail"]
     for finding in told:
@@ -180,7 +180,7 @@ def _headline(judged: dict[str, Any]) -> tuple[str, str]:
 def _rules(rules: list[dict[str, Any]]) -> list[Any]:
     """Rules that fail or could not be told; those that pass are counted."""
     passed = sum(1 for rule in rules if rule["verdict"] == "pass")
-    parts: list[Any] = [(f"{passed} of {len(rules)} RTS rules pass\n", "$text-muted")]
+    parts: list[Any] = [(f"{passed} of {len(rules)} RTS rules pass\n", "$muted")]
     for rule in rules:
         if rule["verdict"] in ("fail", "undetermined"):
             style = "bold $error" if rule["verdict"] == "fail" else ""

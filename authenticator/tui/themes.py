@@ -20,7 +20,12 @@ DARK: Final = Theme(
     warning="#ffaf00",
     error="#ff5f5f",
     dark=True,
-    variables={"footer-key-foreground": "#5fafff", "block-cursor-text-style": "bold"},
+    variables={
+        "muted": "#9e9e9e",
+        "cursor": "#005f87",
+        "footer-key-foreground": "#5fafff",
+        "block-cursor-text-style": "bold",
+    },
 )
 LIGHT: Final = Theme(
     name="phone-light",
@@ -35,7 +40,12 @@ LIGHT: Final = Theme(
     warning="#8a5a00",
     error="#b00020",
     dark=False,
-    variables={"footer-key-foreground": "#005faf", "block-cursor-text-style": "bold"},
+    variables={
+        "muted": "#626262",
+        "cursor": "#afd7ff",
+        "footer-key-foreground": "#005faf",
+        "block-cursor-text-style": "bold",
+    },
 )
 CONTRAST: Final = Theme(
     name="phone-contrast",
@@ -54,7 +64,8 @@ CONTRAST: Final = Theme(
     variables={
         "footer-key-foreground": "#ffff00",
         "block-cursor-text-style": "bold reverse",
-        "text-muted": "#ffffff",
+        "muted": "#ffffff",
+        "cursor": "#0000d7",
         "border": "#ffffff",
     },
 )

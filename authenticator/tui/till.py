@@ -1,7 +1,7 @@
 """Step-ups on the screen: what is shown, and the signing of exactly that. Without Textual; every call may block.
 
-Between showing and signing minutes may pass, and a nonce lives shorter than a transaction. So a fresh nonce is fetched when the user decides, and
-nothing is signed unless the order that came with it is, byte for byte in canonical form, the one on the screen (RTS Art. 5(1)).
+Between showing and signing minutes may pass, and a nonce lives shorter than a transaction. So a fresh nonce is fetched when the
+user decides, and nothing is signed unless the order that came with it is, byte for byte in canonical form, the one on the screen (RTS Art. 5(1)).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A step-up as it stands on the screen. `own`: it came from this phone's own bank app, which finishes it. `push`: a pushed login, signed Yes
-    or No by the phone's RSA key; it has no `step_up`."""
+    """A step-up as it stands on the screen. `own`: it came from this phone's own bank app, which finishes it. `push`: a pushed login,
+    signed Yes or No by the phone's RSA key; it has no `step_up`."""
 
     transaction_id: str
     kind: str

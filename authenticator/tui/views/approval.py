@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Static
+from textual.widgets import Static
 
 from authenticator.errors import PhoneError
 from authenticator.tui import words
 from authenticator.tui.views.base import View
+from authenticator.tui.widgets.choice import Choice
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from authenticator.display import Shown
     from authenticator.tui.till import Offer, Receipt
 
-BAR: int = 22
-FULL_SECONDS = 300.0
+BAR = 22
 
 
 class Approval(View):
@@ -55,6 +55,7 @@ before it can be signed."""
         self.expires_at = expires_at
         self.busy = False
         self.done = False
+        self._whole = 1.0
         self._ready = False
         self._seen = False
 
@@ -69,11 +70,12 @@ before it can be signed."""
             yield Static("", id="approval-bar", markup=False)
             with Horizontal(classes="choices"):
                 if "biometric" in self.offer.factors():
-                    yield _choice("B", biometric, "b")
-                yield _choice("P", "yes, it is me" if self.offer.push else "passcode", "p")
-                yield _choice("D", "decline", "d")
+                    yield Choice("B", biometric, "b")
+                yield Choice("P", "yes, it is me" if self.offer.push else "passcode", "p")
+                yield Choice("D", "decline", "d")
 
     def on_mount(self) -> None:
+        self._whole = max(1.0, self._left())
         self.tick()
         self.call_after_refresh(self._look)
 
@@ -120,16 +122,14 @@ before it can be signed."""
 
     def tick(self) -> None:
         left = self._left()
-        self.query_one("#approval-bar", Static).update(
-            f"▕{words.bar(left / FULL_SECONDS, BAR)}▏ {words.duration(left)}"
-        )
+        self.query_one("#approval-bar", Static).update(f"▕{words.bar(left / self._whole, BAR)}▏ {words.duration(left)}")
         self._look()
         if left <= 0 and not self.busy and not self.done:
             self._finish("The time is over. Nothing was signed.", good=False, outcome="expired")
 
     def _left(self) -> float:
         now = self.phone_app.handset.now()
-        return FULL_SECONDS if now is None else (self.expires_at - now).total_seconds()
+        return self._whole if now is None else (self.expires_at - now).total_seconds()
 
     # --- deciding ---------------------------------------------------------------------------------------------------------
 
@@ -141,10 +141,10 @@ before it can be signed."""
             return False
         return True
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
+    def on_choice_pressed(self, message: Choice.Pressed) -> None:
+        message.stop()
         actions = {"b": lambda: self.action_biometric("match"), "p": self.action_passcode, "d": self.action_decline}
-        actions[event.button.name or ""]()
+        actions[message.choice]()
 
     def action_biometric(self, presented: str) -> None:
         if self._may_sign():
@@ -154,7 +154,7 @@ before it can be signed."""
         if not self._may_sign():
             return
         if self.offer.own:
-            self.run_worker(self._with_passcode(), group="approval")
+            self.in_background(self._with_passcode(), "ask")
         else:
             self._run("possession", "match", None)
 
@@ -166,7 +166,7 @@ before it can be signed."""
     def _run(self, factor: str, presented: str, passcode: str | None) -> None:
         self.busy = True
         self.say("…")
-        self.run_worker(self._approve(factor, presented, passcode), group="approval")
+        self.in_background(self._approve(factor, presented, passcode), "approval")
 
     async def _approve(self, factor: str, presented: str, passcode: str | None) -> None:
         app = self.phone_app
@@ -196,7 +196,7 @@ before it can be signed."""
             return
         self.busy = True
         self.say("…")
-        self.run_worker(self._decline(), group="approval")
+        self.in_background(self._decline(), "approval")
 
     async def _decline(self) -> None:
         app = self.phone_app
@@ -210,7 +210,7 @@ before it can be signed."""
         self._finish("Declined. Nothing was signed.", good=False, outcome="declined")
 
     def action_unlock_sensor(self) -> None:
-        self.run_worker(self._unlock_sensor(), group="approval")
+        self.in_background(self._unlock_sensor(), "ask")
 
     async def _unlock_sensor(self) -> None:
         from authenticator.tui.views.pin_pad import PinPad
@@ -247,12 +247,6 @@ before it can be signed."""
         self.phone_app.run_worker(self.phone_app.decided(self, text, good=good, outcome=outcome), group="decided")
 
 
-def _choice(key: str, label: str, name: str) -> Button:
-    button = Button(Content.assemble((key, "bold $accent"), f" {label}"), name=name, compact=True, classes="choice")
-    button.can_focus = False
-    return button
-
-
 def _order(shown: Shown) -> Any:
     if shown.amount is not None:
         yield Static(shown.amount, classes="amount", markup=False)
@@ -265,4 +259,4 @@ def _order(shown: Shown) -> Any:
         yield Static(f"⚠ {note}", classes="note", markup=False)
     yield Static("All that will be signed", classes="rule", markup=False)
     for path, value in shown.details:
-        yield Static(Content.assemble((f"{path} ", "$text-muted"), value), classes="detail", markup=False)
+        yield Static(Content.assemble((f"{path} ", "$muted"), value), classes="detail", markup=False)

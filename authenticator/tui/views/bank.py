@@ -9,14 +9,13 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from authenticator.tui import words
 from authenticator.tui.views.base import View
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from authenticator.tui.desk import Past
+    from authenticator.state import Past
 
 
 class Bank(View):
@@ -42,7 +41,9 @@ The bank does not say which element of a refused step-up failed; the reviewer's 
         desk, listing = self.phone_app.desk, self.query_one(OptionList)
         chosen = listing.highlighted
         waiting = [Option(_waiting(row), id=f"wait-{row.get('transactionId')}") for row in desk.pending]
-        past = [Option(_past(entry), disabled=True) for entry in reversed(desk.history)]
+        past = [
+            Option(_past(entry), disabled=True) for entry in reversed(desk.snapshot.history if desk.snapshot else ())
+        ]
         listing.set_options([*waiting, *([None] if waiting and past else []), *past])
         if waiting:
             listing.highlighted = min(chosen or 0, len(waiting) - 1)
@@ -65,5 +66,6 @@ def _waiting(row: dict[str, object]) -> Content:
 
 
 def _past(entry: Past) -> Content:
-    mark = ("✓ ", "$success") if entry.good else ("✗ ", "$text-muted")
-    return Content.assemble(mark, entry.sentence, (f"\n  {words.clock_time(entry.at)} {entry.outcome}", "$text-muted"))
+    mark = ("✓ ", "$success") if entry.good else ("✗ ", "$muted")
+    at = entry.at[:16].replace("T", " ")
+    return Content.assemble(mark, entry.order, (f"\n  {at} {entry.outcome}", "$muted"))

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.widgets import Static
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from textual import events
     from textual.app import ComposeResult
     from textual.widget import Widget
@@ -59,6 +62,25 @@ class View(Vertical, can_focus=True):
     def first_focus(self) -> Widget:
         """What has the focus when the view is opened."""
         return self
+
+    def in_background(self, work: Coroutine[Any, Any, Any], group: str, *, queue: bool = False) -> None:
+        """Run it as the app's worker: a view's own workers would end with it, in the midst of opening the next.
+
+        While one of the same group runs, a second is dropped (Enter pressed twice pays once), or runs too where `queue` says so.
+        """
+        name = f"{type(self).__name__}.{group}"
+        if not queue and any(worker.group == name and not worker.is_finished for worker in self.app.workers):
+            work.close()
+            return
+
+        async def guarded() -> None:
+            try:
+                await work
+            except NoMatches:
+                if self.is_attached:
+                    raise  # else the view was closed meanwhile, and there is nothing to show it on
+
+        self.app.run_worker(guarded(), group=name)
 
     async def action_back(self) -> None:
         """Close the view."""

@@ -56,7 +56,7 @@ Delete forgets the account."""
         self.tick()
 
     def tick(self) -> None:
-        self.run_worker(self._read(), exclusive=True, group="codes")
+        self.in_background(self._read(), "codes")
 
     async def _read(self) -> None:
         from authenticator.apps import totp
@@ -87,12 +87,12 @@ Delete forgets the account."""
             self.phone_app.say(f"Copied {chosen.code}.")
 
     def action_add(self) -> None:
-        self.run_worker(self.phone_app.stage.open(AddAccount()))
+        self.in_background(self.phone_app.stage.open(AddAccount()), "open")
 
     def action_remove(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            self.run_worker(self._remove(chosen.label))
+            self.in_background(self._remove(chosen.label), "open")
 
     async def _remove(self, label: str) -> None:
         from authenticator.apps import totp
@@ -104,7 +104,7 @@ Delete forgets the account."""
             await self._read()
 
     def action_qr(self) -> None:
-        self.run_worker(self._show_qr())
+        self.in_background(self._show_qr(), "open")
 
     async def _show_qr(self) -> None:
         index = self.query_one(OptionList).highlighted
@@ -122,9 +122,9 @@ def _prompt(code: RunningCode) -> Content:
     return Content.assemble(
         f"{visible(code.label)}\n",
         (words.grouped(code.code), "bold $accent"),
-        (following, "$text-muted"),
+        (following, "$muted"),
         f"\n{words.bar(code.seconds_left / period, _BAR)} ",
-        (f"{code.seconds_left} s\n", "$text-muted"),
+        (f"{code.seconds_left} s\n", "$muted"),
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Button, Static
+from textual.containers import Horizontal
+from textual.widgets import Static
 
 from authenticator.tui.views.base import Heading, View
+from authenticator.tui.widgets.choice import Choice
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -26,14 +28,13 @@ class Confirm(View):
     def compose(self) -> ComposeResult:
         yield Heading(self._title)
         yield Static(self._question, classes="question", markup=False)
-        for label, name in ((f"Y  {self._button}", "yes"), ("Esc  Leave it", "no")):
-            button = Button(label, name=name, compact=True, classes="answer")
-            button.can_focus = False
-            yield button
+        with Horizontal(classes="choices"):
+            yield Choice("Y", self._button, "yes")
+            yield Choice("Esc", "leave it", "no")
 
-    async def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        await (self.action_yes() if event.button.name == "yes" else self.action_back())
+    async def on_choice_pressed(self, message: Choice.Pressed) -> None:
+        message.stop()
+        await (self.action_yes() if message.choice == "yes" else self.action_back())
 
     async def action_yes(self) -> None:
         await self.settle(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 
     from authenticator.faults import Fault
 
-_GROUPS = {
-    "binding": "The order",
-    "challenge": "The challenge",
-    "assertion": "The signature",
-    "client_data": "The signature",
-    "factor": "The factors",
-    "secret": "The factors",
-    "attestation": "The attestation",
-    "credential": "The enrolment",
-    "evidence": "The evidence",
-    "transaction": "The transaction",
-    "user": "The account",
+# What is attacked, in the order of the list, and the first parts of the checks that notice.
+_GROUPS: Final = {
+    "The order": ("binding",),
+    "The signature": ("assertion", "client_data", "authenticator_data"),
+    "The challenge": ("challenge", "transaction"),
+    "The factors": ("secret", "evidence", "user"),
+    "The enrolled key": ("credential",),
+    "The attestation": ("attestation",),
+    "The iPhone's app": ("app_attest",),
 }
 
 
@@ -66,7 +63,7 @@ Under each stands the check that it must trip; look for ✗ in the reviewer's pa
     def _fill(self) -> None:
         listing = self.query_one(OptionList)
         chosen, armed = listing.highlighted, self.phone_app.handset.fault
-        ordered = sorted(self._table.values(), key=lambda fault: (_group(fault), fault.name))
+        ordered = sorted(self._table.values(), key=_place)
         listing.clear_options()
         for group, members in groupby(ordered, _group):
             listing.add_option(Option(Content.styled(group, "bold"), disabled=True))
@@ -95,7 +92,13 @@ Under each stands the check that it must trip; look for ✗ in the reviewer's pa
 
 
 def _group(fault: Fault) -> str:
-    return _GROUPS.get(fault.check.split(".")[0], "Other")
+    attacked = fault.check.split(".")[0]
+    return next((group for group, checks in _GROUPS.items() if attacked in checks), "Other")
+
+
+def _place(fault: Fault) -> tuple[int, str]:
+    group = _group(fault)
+    return list(_GROUPS).index(group) if group in _GROUPS else len(_GROUPS), fault.name
 
 
 def _prompt(fault: Fault, *, armed: bool) -> Content:
@@ -105,8 +108,8 @@ def _prompt(fault: Fault, *, armed: bool) -> Content:
 def _about(fault: Fault) -> Content:
     return Content.assemble(
         f"{_sentence(fault.simulates)}\n",
-        (f"Attack: {fault.attack}\n", "$text-muted"),
-        ("trips ", "$text-muted"),
+        (f"Attack: {fault.attack}\n", "$muted"),
+        ("trips ", "$muted"),
         ("✗ ", "$error"),
         (fault.check, "bold"),
     )

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Button, Input, Static
+from textual.widgets import Input, Static
 
 from authenticator.errors import PhoneError
 from authenticator.tui.demo_details import DEMO, TEST_PAYMENT
 from authenticator.tui.views.base import Heading, View
+from authenticator.tui.widgets.choice import Choice
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -53,7 +54,7 @@ class Form(View):
                 yield Static(field.label, classes="label", markup=False)
                 yield Input(field.value, id=f"field-{field.name}", password=field.secret, compact=True)
         yield Static("", classes="form-says", markup=False)
-        yield Button(self.BUTTON, classes="form-send", compact=True)
+        yield Choice("⏎", self.BUTTON, "send")
 
     def first_focus(self) -> Widget:
         return self.query(Input).first()
@@ -62,12 +63,12 @@ class Form(View):
         event.stop()
         self.action_send()
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
+    def on_choice_pressed(self, message: Choice.Pressed) -> None:
+        message.stop()
         self.action_send()
 
     def action_send(self) -> None:
-        self.run_worker(self._send(), exclusive=True, group="form")
+        self.in_background(self._send(), "form")
 
     async def _send(self) -> None:
         values = {field.name: self.query_one(f"#field-{field.name}", Input).value for field in self.fields()}

@@ -47,8 +47,9 @@ class Inbox(View):
         self.query_one(".address", Static).update(self.address())
         self.query_one(".empty", Static).display = not messages
 
-    def on_unmount(self) -> None:
-        self.phone_app.desk.mark_read(self.CHANNEL)
+    async def action_back(self) -> None:
+        self.phone_app.mark_read(self.CHANNEL)
+        await super().action_back()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
@@ -75,7 +76,7 @@ def _prompt(message: dict[str, Any], *, unread: bool) -> Content:
     before, found, after = text.partition(code) if isinstance(code, str) and code else (text, "", "")
     head = (f"{'●' if unread else ' '} {visible(str(message.get('from') or 'unknown'))}", "bold" if unread else "")
     at = str(message.get("sentAt", ""))[11:16]
-    return Content.assemble(head, (f"  {at}\n", "$text-muted"), before, (found, "bold $accent"), after, "\n")
+    return Content.assemble(head, (f"  {at}\n", "$muted"), before, (found, "bold $accent"), after, "\n")
 
 
 class Messages(Inbox):

@@ -39,8 +39,8 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
         yield Digits("", id="lock-clock")
         yield Static("Locked", id="lock-title", markup=False)
         yield Static("", id="lock-news", markup=False)
-        yield PinEntry(digits_only=True, name="pin")
         yield Static("", id="lock-says", markup=False)
+        yield PinEntry(digits_only=True, name="pin")
         yield Static("", id="lock-hint", markup=False)
 
     def first_focus(self) -> Widget:
@@ -82,12 +82,12 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
         """A lock screen has no way back."""
 
     def action_touch(self, presented: str) -> None:
-        self.run_worker(self._try(lambda: self.phone_app.handset.touch(presented)), exclusive=True, group="unlock")
+        self.in_background(self._try(lambda: self.phone_app.handset.touch(presented)), "unlock", queue=True)
 
     def on_pin_entry_entered(self, message: PinEntry.Entered) -> None:
         message.stop()
-        self.run_worker(
-            self._try(lambda: self.phone_app.handset.enter_pin(message.code), pin=True), exclusive=True, group="unlock"
+        self.in_background(
+            self._try(lambda: self.phone_app.handset.enter_pin(message.code), pin=True), "unlock", queue=True
         )
 
     async def _try(self, attempt: Callable[[], Outcome], *, pin: bool = False) -> None:

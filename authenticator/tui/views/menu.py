@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 from textual.widgets import OptionList
@@ -14,6 +14,10 @@ from authenticator.tui.views.base import View
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
+
+
+# Cells of a line in the narrowest phone.
+LINE: Final = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +60,6 @@ class Menu(View):
 
 
 def _prompt(item: Item) -> Content:
-    key = (f"{item.key} ", "$accent") if item.key else "  "
-    return Content.assemble(key, item.label, (f"\n  {item.value}" if item.value else "", "$text-muted"))
+    gap = LINE - 2 - len(item.label) - len(item.value)
+    value = " " * gap + item.value if gap > 0 else f"\n  {item.value}"
+    return Content.assemble((f"{item.key} ", "$accent"), item.label, (value, "$muted"))

@@ -11,6 +11,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from authenticator.errors import PhoneError
+from authenticator.tui.handset import LEVELS
 from authenticator.tui.views.base import View
 from authenticator.tui.views.confirm import Confirm
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-_GUARDS = {"none": "no user check: used with the bank's passcode", "biometric": "strong biometric, for every use"}
+_GUARDS = {"none": "with the passcode; no user check", "biometric": "strong biometric, for every use"}
 
 
 class Security(View):
@@ -67,10 +68,10 @@ E enrols the phone again (new keys; the old ones are deleted), W wipes it."""
         listing = self.query_one(OptionList)
         if listing.highlighted is not None:
             key_id = str(listing.get_option_at_index(listing.highlighted).id)
-            self.run_worker(self.phone_app.stage.open(Attestation(key_id)))
+            self.in_background(self.phone_app.stage.open(Attestation(key_id)), "open")
 
     def action_enrol(self) -> None:
-        self.run_worker(self._enrol(), group="security")
+        self.in_background(self._enrol(), "security")
 
     async def _enrol(self) -> None:
         app = self.phone_app
@@ -83,23 +84,21 @@ E enrols the phone again (new keys; the old ones are deleted), W wipes it."""
             app.say(app.in_words(error), "bad")
 
     def action_wipe(self) -> None:
-        self.run_worker(self.phone_app.ask_wipe(), group="security")
+        self.in_background(self.phone_app.ask_wipe(), "security")
 
 
 def _card(row: dict[str, Any], since: str) -> Content:
     dead = bool(row["invalidated"])
     factor = "Biometric key" if row["gate"] == "biometric" else "Possession key" if row["credentialId"] else "App key"
-    trusted = "dead: the fingers changed. Enrol again" if dead else "alive"
-    head = (f"{'✗' if dead else '✓'} {factor}", "bold $error" if dead else "bold")
     guards = "vouches for the app itself" if factor == "App key" else _GUARDS[row["gate"]]
-    rest = [
-        f"\n  guard    {guards}",
-        f"\n  lives    {row['securityLevel']} · {row['algorithm']}",
-        f"\n  counter  {row['counter']} · {trusted}",
-        f"\n  bank     {row['dialect'] or '–'} since {since}" if since else "",
-        f"\n  id       {row['keyId'][:16]}…\n",
+    level = LEVELS.get(row["securityLevel"], row["securityLevel"])
+    lines = [
+        "dead: the fingers changed. Enrol again" if dead else guards,
+        f"{level} · {row['algorithm']} · counter {row['counter']}",
+        f"{row['dialect']} since {since}" if since else f"id {row['keyId'][:16]}…",
     ]
-    return Content.assemble(head, ("".join(rest), "$text-muted"))
+    head = (f"{'✗' if dead else '✓'} {factor}", "bold $error" if dead else "bold")
+    return Content.assemble(head, ("".join(f"\n  {line}" for line in lines) + "\n", "$muted"))
 
 
 class Attestation(View):
@@ -121,5 +120,8 @@ description field by field, and what a verifier may conclude from it."""
         return self.query_one(VerticalScroll)
 
     async def on_mount(self) -> None:
-        words = await self.phone_app.do(lambda: self.phone_app.handset.attestation_words(self._key_id))
-        self.query_one("#attestation-words", Static).update(words)
+        from authenticator.tui.attested import attested
+
+        found = await self.phone_app.do(lambda: self.phone_app.handset.attestation(self._key_id))
+        text = found if isinstance(found, str) else attested(found)
+        self.query_one("#attestation-words", Static).update(text)

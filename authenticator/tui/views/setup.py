@@ -52,7 +52,7 @@ Faults: the phone lies on purpose, so that you see which check notices."""
         if snapshot is None:
             return []
         fingers = words.plural(snapshot.fingers, "face" if snapshot.sensor == "face" else "finger")
-        source = "stands still (--clock)" if app.handset.clock_stands else "network time"
+        source = "stands still" if app.handset.clock_stands else "network"
         return [
             Item("app.open('faults')", "F", "Faults", f"⚠ {app.handset.fault}" if app.handset.fault else "none armed"),
             Item(
@@ -60,9 +60,9 @@ Faults: the phone lies on purpose, so that you see which check notices."""
             ),
             Item("skew(0)", "+", "Clock (- + 0)", f"{source}, {_skew(snapshot.skew)}"),
             Item("airplane", "A", "Airplane mode", "on" if app.handset.airplane.on else "off"),
-            Item("app.open('profiles')", "O", "Another phone", f"now {snapshot.model}, {snapshot.os}"),
-            Item("reboot", "B", "Reboot", "locks; the sensor waits for the PIN"),
-            Item("wipe", "W", "Wipe", f"{words.plural(len(snapshot.keys), 'key')} would be gone"),
+            Item("app.open('profiles')", "O", "Another phone", snapshot.model),
+            Item("reboot", "B", "Reboot", "then the PIN first"),
+            Item("wipe", "W", "Wipe", words.plural(len(snapshot.keys), "key")),
             Item("theme", "T", "Theme", app.theme.removeprefix("phone-")),
             Item("motion", "M", "Motion", "reduced" if app.animation_level == "none" else "full"),
         ]
@@ -79,17 +79,15 @@ Faults: the phone lies on purpose, so that you see which check notices."""
         self.phone_app.action_airplane()
 
     def action_skew(self, minutes: int) -> None:
-        self.run_worker(self._set_skew(minutes), group="setup")
+        self.in_background(self._set_skew(minutes), "skew", queue=True)
 
     async def _set_skew(self, minutes: int) -> None:
-        app, snapshot = self.phone_app, self.phone_app.desk.snapshot
-        if snapshot is not None:
-            seconds = snapshot.skew + minutes * STEP_SECONDS if minutes else 0.0
-            await app.do(lambda: app.handset.set_skew(seconds))
-            await app.refresh_snapshot()
+        app = self.phone_app
+        await app.do(lambda: app.handset.move_clock(minutes * STEP_SECONDS if minutes else None))
+        await app.refresh_snapshot()
 
     def action_finger(self) -> None:
-        self.run_worker(self._new_finger(), group="setup")
+        self.in_background(self._new_finger(), "setup")
 
     async def _new_finger(self) -> None:
         app = self.phone_app
@@ -105,7 +103,7 @@ Faults: the phone lies on purpose, so that you see which check notices."""
             app.say(f"A new {what} is enrolled. {words.plural(len(doomed), 'key')} died of it.")
 
     def action_reboot(self) -> None:
-        self.run_worker(self._reboot(), group="setup")
+        self.in_background(self._reboot(), "setup")
 
     async def _reboot(self) -> None:
         app = self.phone_app
@@ -114,7 +112,7 @@ Faults: the phone lies on purpose, so that you see which check notices."""
         await app.show_lock()
 
     def action_wipe(self) -> None:
-        self.run_worker(self.phone_app.ask_wipe(), group="setup")
+        self.in_background(self.phone_app.ask_wipe(), "setup")
 
 
 def _skew(seconds: float) -> str:
@@ -153,7 +151,7 @@ behind with it: you enrol again with the new one."""
                     Content.assemble(
                         ("● " if mine else "  ", "$accent"),
                         (profile.name, "bold" if mine else ""),
-                        (f"\n  {profile.os} · {profile.security_level}{strict}", "$text-muted"),
+                        (f"\n  {profile.os} · {profile.security_level}{strict}", "$muted"),
                     ),
                     id=profile.name,
                 )
@@ -161,7 +159,7 @@ behind with it: you enrol again with the new one."""
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.run_worker(self._become(str(event.option.id)), group="setup")
+        self.in_background(self._become(str(event.option.id)), "setup")
 
     async def _become(self, name: str) -> None:
         app = self.phone_app

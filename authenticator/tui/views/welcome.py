@@ -117,10 +117,10 @@ C enrols with another user, dialect or phone."""
             Step.ENROLLED: self._pay,
             Step.PAID: self.phone_app.action_home,
         }
-        self.run_worker(steps[self.step](), exclusive=True, group="welcome")
+        self.in_background(steps[self.step](), "step")
 
     def action_look(self) -> None:
-        self.run_worker(self._look(), exclusive=True, group="welcome")
+        self.in_background(self._look(), "welcome")
 
     async def _look(self) -> None:
         app = self.phone_app

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
-from textual.containers import Grid, Vertical
+from textual.containers import Center, Grid, Vertical
 from textual.message import Message
-from textual.widgets import Button, Static
+from textual.widgets import Static
 
 if TYPE_CHECKING:
     from textual import events
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 16
 _KEYS: Final = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "⌫", "0", "✓")
+
+
+class Key(Static):
+    """One key of the pad, for the mouse."""
+
+    class Pressed(Message):
+        """It was clicked."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key, classes="pin-key", markup=False)
+        self._key = key
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.post_message(self.Pressed(self._key))
 
 
 class PinEntry(Vertical, can_focus=True):
@@ -39,11 +58,9 @@ class PinEntry(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield Static("○ ○ ○ ○", classes="dots")
-        with Grid(classes="keypad"):
+        with Center(), Grid(classes="keypad"):
             for key in _KEYS:
-                button = Button(key, classes="pin-key", compact=True, name=key)
-                button.can_focus = False
-                yield button
+                yield Key(key)
 
     def on_key(self, event: events.Key) -> None:
         typed = event.character or ""
@@ -52,9 +69,9 @@ class PinEntry(Vertical, can_focus=True):
             event.prevent_default()
             self._type(typed)
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        key = event.button.name or ""
+    def on_key_pressed(self, message: Key.Pressed) -> None:
+        message.stop()
+        key = message.key
         if key == "✓":
             self.action_enter()
         elif key == "⌫":

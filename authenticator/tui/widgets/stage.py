@@ -40,9 +40,17 @@ class Stage(Container):
         self.stack.append(view)
         await self.mount(view)
         view.show()
-        if self.screen is self.app.screen:
-            view.first_focus().focus()
+        view.first_focus().focus()
+        self.call_after_refresh(self.keep_focus)
         return view
+
+    def keep_focus(self) -> None:
+        """The topmost view has the keys, whatever the removal of another one did to the focus."""
+        focused, top = self.screen.focused, self.top
+        if top is not None and (
+            focused is None or (focused is not top and self in focused.ancestors and top not in focused.ancestors)
+        ):
+            top.first_focus().focus()
 
     async def ask(self, view: View) -> Any:
         """Open a view and wait for its answer; None where it was closed without one. To be awaited in a worker."""
@@ -91,3 +99,4 @@ class Stage(Container):
         before = self._focus_before.pop(top, None)
         target = before if before is not None and before.is_attached and before.focusable else top.first_focus()
         target.focus()
+        self.call_after_refresh(self.keep_focus)
