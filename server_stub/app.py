@@ -5,8 +5,10 @@ The only module that knows the web framework. Every answer bears the server's ow
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 from importlib import import_module
@@ -25,9 +27,12 @@ from server_stub.database import DatabaseUnavailable
 from server_stub.http import MAX_BODY, Call, Dialect, Endpoint, Refusal, Reply
 from server_stub.openapi import build_openapi
 from server_stub.server import Server
+from server_stub.shedding import ARRIVAL, Overloaded, SlowClient
 
 LOG: Final = logging.getLogger("stepup.server")
 VENDORS: Final = ("bank", "weavr", "loginradius")
+# The operator looks at a server under load, too; and a path that does not exist costs nothing.
+NEVER_SHED: Final = frozenset({"stub", "none"})
 
 
 class TooLarge(Exception):
@@ -68,8 +73,6 @@ def create_app(server: Server) -> ASGIApp:
 
 def _outside(stub: Dialect) -> Dialect:
     """Paths outside every mount: the stub's error shape, and no routes."""
-    from dataclasses import replace
-
     return replace(stub, name="none", prefix="", endpoints=())
 
 
@@ -187,20 +190,41 @@ async def answer(
     """Read the call, run the handler, send what it (or a refusal) answers, and record both."""
     call = _call(server, dialect, scope, b"")
     try:
-        call = _call(server, dialect, scope, await _read_body(receive), call.request_id)
-        reply = await handler(server, call)
+        call = _call(server, dialect, scope, await _read_in_time(server, receive), call.request_id)
+        with server.load.work(scope.get(ARRIVAL), always=dialect.name in NEVER_SHED):
+            reply = await handler(server, call)
+        if isinstance(reply.body, AsyncIterator) and server.load.streams_full:
+            raise Overloaded
     except Gone:
         return
     except Exception as problem:
         reply = _reply_to(dialect, call, problem)
     if dialect.decorate is not None:
         reply = dialect.decorate(call, reply)
+    _log_answer(dialect, call, reply)
     raw = await send_reply(server, reply, call.request_id, receive, send)
     if dialect.name == "stub":
         return  # a reviewer who looks at the recorder does not fill it
     at = rfc3339(_now(server))
     asked = {"id": call.request_id, "at": at, "method": call.method, "path": scope["full_path"], "query": call.query}
     server.requests.append(asked | {"headers": call.headers, "body": call.body, "status": reply.status, "answer": raw})
+
+
+def _log_answer(dialect: Dialect, call: Call, reply: Reply) -> None:
+    """One line per call: refusals at INFO, all others at DEBUG; the path without its query, where secrets travel."""
+    level = logging.INFO if reply.status >= 400 else logging.DEBUG
+    if LOG.isEnabledFor(level):
+        path = call.target.partition("?")[0]
+        path = path if path.isprintable() else repr(path)
+        LOG.log(
+            level,
+            "request=%s dialect=%s method=%s path=%s status=%d",
+            call.request_id,
+            dialect.name,
+            call.method,
+            path,
+            reply.status,
+        )
 
 
 def _reply_to(dialect: Dialect, call: Call, problem: Exception) -> Reply:
@@ -210,6 +234,11 @@ def _reply_to(dialect: Dialect, call: Call, problem: Exception) -> Reply:
         return dialect.bad_format(call, problem)
     if isinstance(problem, TooLarge):
         return dialect.too_large(call)
+    if isinstance(problem, SlowClient):
+        late = dialect.bad_format(call, FormatError("body", "all of it in time"))
+        return replace(late, status=408, headers={**late.headers, "Connection": "close"})
+    if isinstance(problem, Overloaded):
+        return dialect.unavailable(call)
     if isinstance(problem, DatabaseUnavailable):
         LOG.warning("request %s: database unavailable: %s", call.request_id, problem)
         return dialect.unavailable(call)
@@ -248,6 +277,14 @@ def _transport(scope: Scope) -> str:
         return "http-loopback"
 
 
+async def _read_in_time(server: Server, receive: Receive) -> bytes:
+    try:
+        async with asyncio.timeout(server.load.limits.body):
+            return await _read_body(receive)
+    except TimeoutError as problem:
+        raise SlowClient from problem
+
+
 async def _read_body(receive: Receive) -> bytes:
     """The body, or `TooLarge`; what is too large is read on and dropped, so that the client can take the answer."""
     parts: list[bytes] = []
@@ -277,7 +314,8 @@ async def send_reply(server: Server, reply: Reply, request_id: str, receive: Rec
     headers = {"Date": format_datetime(_now(server), usegmt=True), "X-Request-Id": request_id} if request_id else {}
     headers |= reply.headers
     if isinstance(reply.body, AsyncIterator):
-        await _send_stream(reply, headers, receive, send)
+        with server.load.stream():
+            await _send_stream(reply, headers, receive, send)
         return b""
     raw = _encoded(reply.body, headers)
     headers["Content-Length"] = str(len(raw))

@@ -10,7 +10,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -152,7 +152,8 @@ class SQLite:
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # a full disk may have rolled it back already
+                self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         with self._lock:
@@ -160,6 +161,7 @@ class SQLite:
 
 
 def _prepare_file(path: Path) -> None:
+    """Only this user reads it: SQLite gives its journal the mode of the database."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)

@@ -14,8 +14,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Final, TextIO
 
-from server_stub.cli import Exit
-from server_stub.serving import SHUTDOWN_SECONDS, bind, build_server, run, url_of
+from server_stub.exits import Exit
+from server_stub.serving import BACKLOG, SHUTDOWN_SECONDS, bind, build_server, run, set_up_logging, url_of
 
 RESTART_SECONDS: Final = 0.5
 READY_SECONDS: Final = 30.0
@@ -26,7 +26,7 @@ def serve_many(options: argparse.Namespace, out: TextIO) -> int:
     # The parent opens the database once: a usage error is told once, the schema is migrated once.
     build_server(options).store.database.close()
     listener = bind(options.host, options.port)
-    listener.listen(2048)
+    listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return _Parent(options, listener, out).run()
 
@@ -85,16 +85,17 @@ class _Parent:
     def _replace_the_dead(self) -> None:
         for index, worker in enumerate(self.workers):
             if not worker.is_alive():
-                print(f"stepup-server: worker {worker.pid} ended ({worker.exitcode}); starting another", file=sys.stderr)
+                print(
+                    f"stepup-server: worker {worker.pid} ended ({worker.exitcode}); starting another", file=sys.stderr
+                )
                 self.workers[index] = self._start()
 
 
 def _work(options: argparse.Namespace, listener: socket.socket, parent: int) -> None:
     """One worker process; it ends with its parent."""
-    import logging
     import threading
 
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up_logging()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from device_keys.entropy import Entropy
+
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+    from anyio.lowlevel import RunVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,23 @@ def secret_matches(phc: str | None, secret: str) -> bool:
 
 
 async def secret_matches_off_loop(phc: str | None, secret: str) -> bool:
-    """As `secret_matches`, in a worker thread, so that tens of milliseconds of Argon2id hold up no other call."""
+    """As `secret_matches`, in a worker thread, so that tens of milliseconds of Argon2id hold up no other call.
+
+    As many at once as there are processors: more would be no sooner, and each takes the memory of its cost.
+    """
+    import anyio
     import anyio.to_thread
 
-    return await anyio.to_thread.run_sync(secret_matches, phc, secret)
+    limiter = _hashers().get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
+        _hashers().set(limiter)
+    return await anyio.to_thread.run_sync(secret_matches, phc, secret, limiter=limiter)
+
+
+@cache
+def _hashers() -> RunVar[CapacityLimiter]:
+    """The limit of each event loop."""
+    from anyio.lowlevel import RunVar
+
+    return RunVar("hashers")

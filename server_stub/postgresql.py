@@ -1,13 +1,19 @@
-"""The same statements on PostgreSQL, through psycopg; a lost connection is opened again at the next transaction."""
+"""The same statements on PostgreSQL, through psycopg.
+
+A lost connection is noticed before the next transaction and opened again. While the database is away, callers are told so at once: only
+one in a while waits for an attempt to connect.
+"""
 
 from __future__ import annotations
 
 import re
+import select
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -20,6 +26,9 @@ from server_stub.database import (
     load_queries,
     migrations,
 )
+
+CONNECT_SECONDS: Final = 3
+RETRY_SECONDS: Final = 0.5
 
 
 @cache
@@ -35,16 +44,33 @@ class PostgreSQL:
         self.url = url
         self._lock = threading.RLock()
         self._connection: psycopg.Connection[Any] | None = None
+        self._away_until = 0.0
         with self.transaction():
             pass
 
     def _connect(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed:
-            options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c idle_in_transaction_session_timeout=30000"
-            connection = psycopg.connect(self.url, autocommit=True, options=options, connect_timeout=5)
-            _migrate(connection)
-            self._connection = connection
+        if self._connection is not None and _lost(self._connection):
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
+            if time.monotonic() < self._away_until:
+                raise DatabaseUnavailable("the database did not answer a moment ago")
+            try:
+                self._connection = self._open()
+            except psycopg.Error:
+                self._away_until = time.monotonic() + RETRY_SECONDS
+                raise
         return self._connection
+
+    def _open(self) -> psycopg.Connection[Any]:
+        options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c idle_in_transaction_session_timeout=30000"
+        connection = psycopg.connect(self.url, autocommit=True, options=options, connect_timeout=CONNECT_SECONDS)
+        try:
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def transaction(self) -> Iterator[Statements]:
@@ -77,6 +103,11 @@ class PostgreSQL:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
+
+
+def _lost(connection: psycopg.Connection[Any]) -> bool:
+    """Whether it is closed, or its server has hung up: then an idle connection has something to read, namely the end."""
+    return connection.closed or bool(select.select([connection.pgconn.socket], [], [], 0)[0])
 
 
 def _migrate(connection: psycopg.Connection[Any]) -> None:

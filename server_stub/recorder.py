@@ -1,8 +1,13 @@
-"""The recorder behind `/_stub/requests`: the last thousand calls as they were; secrets are left out when it is read."""
+"""The recorder behind `/_stub/requests`: the last calls as they were, bounded in number and in bytes; secrets are left out when it is read.
+
+It belongs to one process: with `--workers`, each remembers what it answered itself.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final
 
 HIDDEN: Final = "…"
@@ -15,6 +20,43 @@ SECRET_MEMBERS: Final = frozenset({
     "backupcodes", "authenticatorcode", "googleauthenticatorcode", "secondfactorvalidationtoken", "secondfactorauthenticationtoken",
     "apikey", "apisecret", "manualentrycode", "qrcode", "pushqrcode", "pinauthtoken", "authtoken", "session_token", "sessiontoken", "plain",
 })  # fmt: skip
+MOST_ENTRIES: Final = 1000
+MOST_BYTES: Final = 16 * 1024 * 1024
+# What an entry costs beside the bytes that came and went.
+OVERHEAD: Final = 2048
+
+
+class Recorder:
+    """The newest calls, oldest first; the oldest go when there are too many, or too many bytes of them."""
+
+    def __init__(self, most_entries: int = MOST_ENTRIES, most_bytes: int = MOST_BYTES) -> None:
+        self.most_entries = most_entries
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self._entries: deque[dict[str, Any]] = deque()
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Remember a call."""
+        self._entries.append(entry)
+        self.bytes += _size(entry)
+        while len(self._entries) > self.most_entries or self.bytes > self.most_bytes:
+            self.bytes -= _size(self._entries.popleft())
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._entries.clear()
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _size(entry: dict[str, Any]) -> int:
+    text = sum(len(name) + len(value) for part in ("headers", "query") for name, value in entry[part].items())
+    return OVERHEAD + len(entry["body"]) + len(entry["answer"]) + len(entry["path"]) + text
 
 
 def recorded(entry: dict[str, Any]) -> dict[str, Any]:

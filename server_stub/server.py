@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from server_stub.http import EnrolmentRules
 from server_stub.policy import STRICT, Policy
+from server_stub.recorder import Recorder
+from server_stub.shedding import Load
 from server_stub.store import Store, Transaction, UnitOfWork
 from server_stub.trust import Trust
 
@@ -37,7 +37,8 @@ class Server:
     trust: Trust
     policy: Policy = STRICT
     settings: Settings = field(default_factory=Settings)
-    requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=1000))
+    requests: Recorder = field(default_factory=Recorder)
+    load: Load = field(default_factory=Load)
     openapi: bytes = b""
     stopping: bool = False
     enrolment_rules: dict[str, EnrolmentRules] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import socket
 import sys
 from ipaddress import ip_address
@@ -13,14 +14,16 @@ from typing import Any, TextIO
 from device_keys.clock import parse_instant, rfc3339
 from device_keys.encoding import FormatError
 from device_keys.entropy import SeededEntropy, SystemEntropy
-from server_stub.cli import CommandError, Exit
 from server_stub.database import MEMORY, DatabaseUnavailable, open_database
+from server_stub.exits import CommandError, Exit
 from server_stub.policy import LENIENT, STRICT
 from server_stub.server import Server, Settings
+from server_stub.shedding import Load
 from server_stub.store import ServerClock, Store
 from server_stub.trust import load_trust
 
 SHUTDOWN_SECONDS = 2
+BACKLOG = 2048
 
 
 def default_database() -> str:
@@ -119,14 +122,19 @@ def _separate_runs(store: Store, entropy: SeededEntropy) -> None:
 
 def serve(options: argparse.Namespace, out: TextIO) -> int:
     """Serve until told to stop; prints `Listening on URL` when ready."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if options.workers > 1:
-        from server_stub.multiprocess import serve_many
-
-        return serve_many(options, out)
+    set_up_logging()
     server = build_server(options)
     run(server, options, bind(options.host, options.port), out)
     return Exit.DONE
+
+
+def set_up_logging() -> None:
+    """Logs go to stderr; `STEPUP_LOG_LEVEL=debug` shows every call, `warning` only what is wrong with the server."""
+    names = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+    level = names.get(os.environ.get("STEPUP_LOG_LEVEL", "info").lower(), logging.INFO)
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for chatty in ("asyncio", "httpx2", "httpcore2"):  # whose lines would repeat whole addresses
+        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -151,9 +159,11 @@ def url_of(options: argparse.Namespace, listener: socket.socket) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def uvicorn_config(app: Any, options: argparse.Namespace) -> Any:
+def uvicorn_config(app: Any, options: argparse.Namespace, load: Load) -> Any:
     """How uvicorn runs our app: the `Date` header is ours, and open streams do not hold up the end."""
     import uvicorn
+
+    from server_stub.connection import connection_class
 
     tls: dict[str, Any] = {}
     if options.tls:
@@ -168,7 +178,7 @@ def uvicorn_config(app: Any, options: argparse.Namespace) -> Any:
                 raise CommandError(Exit.UNREADABLE, "unreadable", f"{name}: no file {file}")
     return uvicorn.Config(
         app, log_config=None, access_log=False, date_header=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS, ws="none", lifespan="on", **tls,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS, ws="none", lifespan="on", http=connection_class(load), backlog=BACKLOG, **tls,
     )  # fmt: skip
 
 
@@ -190,7 +200,7 @@ def run(server: Server, options: argparse.Namespace, listener: socket.socket, ou
             self.force_exit = self.should_exit
             self.should_exit = True
 
-    config = uvicorn_config(create_app(server), options)
+    config = uvicorn_config(create_app(server), options, server.load)
     try:
         Announcing(config).run(sockets=[listener])
     finally:

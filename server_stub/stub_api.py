@@ -89,7 +89,8 @@ async def reset(server: Server, _: Call) -> Reply:
 
 async def health(server: Server, _: Call) -> Reply:
     with server.store.reading() as unit:
-        return Reply(200, {"status": "ok", "now": unit.at, "version": __version__, "policy": server.policy.name})
+        known = {"status": "ok", "now": unit.at, "version": __version__, "policy": server.policy.name}
+    return Reply(200, known | {"load": server.load.to_json()})
 
 
 def _user_json(unit: UnitOfWork, user: User) -> dict[str, Any]:
@@ -225,11 +226,14 @@ async def get_verdict(server: Server, call: Call) -> Reply:
 
 async def get_evidence(server: Server, call: Call) -> Reply:
     """The evidence bundle, as bytes in RFC 8785 form."""
-    from server_stub.bundle import bundle_of
+    from server_stub.bundle import BundleError, bundle_of
 
     with server.store.reading() as unit:
         stored = _stored(unit, call)
-        return Reply(200, bundle_of(unit, server, stored), {"Content-Type": "application/json"})
+        try:
+            return Reply(200, bundle_of(unit, server, stored), {"Content-Type": "application/json"})
+        except BundleError as problem:
+            raise Refusal(error(409, "changed_since", str(problem))) from problem
 
 
 async def get_messages(server: Server, call: Call) -> Reply:
@@ -310,7 +314,15 @@ def _route(
     *names: str,
     body: Any = None,
 ) -> Endpoint:
-    refusals = {400: "Not valid", 401: "Token", 403: "Not from here", 404: "Unknown", 413: "Too large", 503: "Busy"}
+    refusals = {
+        400: "Not valid",
+        401: "Token",
+        403: "Not from here",
+        404: "Unknown",
+        409: "Changed since",
+        413: "Too large",
+        503: "Busy",
+    }
     operation: dict[str, Any] = {
         "summary": summary,
         "parameters": [query(name) for name in names],
