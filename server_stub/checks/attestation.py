@@ -123,13 +123,14 @@ def _packed_leaf(enrolment: Enrolment) -> Failure | None:
     from cryptography.x509.oid import NameOID
 
     leaf = enrolment.chain[0].certificate
-    units = [name.value for name in leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
+    try:
+        units = [name.value for name in leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
+        authority = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (ValueError, x509.ExtensionNotFound):
+        return Failure("leaf-profile", "a readable subject and BasicConstraints", "not both")
     if units != ["Authenticator Attestation"]:
         return Failure("leaf-profile", "OU=Authenticator Attestation", leaf.subject.rfc4514_string())
-    constraints = [
-        extension.value for extension in leaf.extensions if isinstance(extension.value, x509.BasicConstraints)
-    ]
-    if leaf.version is not x509.Version.v3 or not constraints or constraints[0].ca:
+    if leaf.version is not x509.Version.v3 or authority:
         return Failure("leaf-profile", "X.509 v3 with cA=FALSE", "another")
     aaguid = extension_value(leaf, packed.AAGUID_OID)
     if aaguid is not None and aaguid != packed.encode_aaguid_extension(enrolment.credential.aaguid):
