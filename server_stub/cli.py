@@ -6,28 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from typing import Any, Final, TextIO
 
+from server_stub.exits import CommandError, Exit
+
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
-
-
-class Exit(IntEnum):
-    """Exit codes of both commands."""
-
-    DONE = 0
-    REFUSED = 1
-    USAGE = 2
-    UNREADABLE = 3
-
-
-class CommandError(Exception):
-    """Ends a command with a code and one clear sentence."""
-
-    def __init__(self, exit_code: Exit, code: str, message: str) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-        self.code = code
 
 
 class Parser(argparse.ArgumentParser):
@@ -122,6 +105,10 @@ def _add(commands: Any, name: str, text: str, command: Callable[..., int], *, re
 
 def _add_serve(commands: Any) -> None:
     def run(options: argparse.Namespace, out: TextIO) -> int:
+        if options.workers > 1:
+            from server_stub.multiprocess import serve_many
+
+            return serve_many(options, out)
         from server_stub.serving import serve
 
         return serve(options, out)

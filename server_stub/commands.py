@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from server_stub.cli import CommandError, Exit
+from server_stub.exits import CommandError, Exit
 
 
 def _ask(options: argparse.Namespace, method: str, path: str, body: Any = None) -> bytes:

@@ -250,7 +250,7 @@ def _bind(
     code_id = hashlib.sha256(b64url_decode(enrolment.document["challenge"])).hexdigest()
     unit.log(
         "sca_attempt", **where, challenge_id=code_id, outcome="accepted", method="ENROLMENT", internal_reason=[], public_problem_id="",
-        elements=["passcode", "otp-sms"], trigger="c",
+        elements=["passcode" if session.dialect == "bank" else "password", "otp-sms"], trigger="c",
     )  # fmt: skip
     unit.log("code_accepted", **where, code_id=code_id, order_id=enrolment.id, trigger="c")
     for facts, fingerprint in credentials:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from server_stub.checks.table import judge
-from server_stub.compliance import Observations, elements, judge_compliance
+from server_stub.compliance import Observations, verdict_of
 from server_stub.log_chain import LogEntry
 from server_stub.policy import Policy
 from server_stub.store import StoredVerdict, UnitOfWork
@@ -39,14 +38,18 @@ def _extract(unit: UnitOfWork, stored: StoredVerdict) -> tuple[LogEntry, ...]:
     if device is not None:
         transactions.append(device.document["enrolmentId"])
         sessions.add(device.document["enrolmentSession"])
-    return unit.log_extract(evidence.transaction.dialect, evidence.transaction.user, transactions, sorted(sessions), stored.log_seq)
+    return unit.log_extract(
+        evidence.transaction.dialect, evidence.transaction.user, transactions, sorted(sessions), stored.log_seq
+    )
 
 
 def _observed(unit: UnitOfWork, stored: StoredVerdict) -> Observations:
     evidence = stored.evidence
     attempts = unit.sql.all("failed_attempts", dialect=evidence.transaction.dialect, up_to=stored.log_seq)
     fields = [_ENTRY.decode(row[0]).fields for row in attempts]
-    problems = {f["public_problem_id"] for f in fields if f.get("outcome") == "failed" and f.get("method") != "ENROLMENT"}
+    problems = {
+        f["public_problem_id"] for f in fields if f.get("outcome") == "failed" and f.get("method") != "ENROLMENT"
+    }
     elsewhere: bool | None = None
     if evidence.credential is not None:
         row = unit.sql.one("users_of_key", credential=evidence.credential.credential_id)
@@ -63,17 +66,7 @@ def _observed(unit: UnitOfWork, stored: StoredVerdict) -> Observations:
 def verdict_from(record: Record, policy: Policy, trust: Trust) -> Verdict:
     """The verdict over a stored attempt."""
     stored = record.stored
-    compliance = judge_compliance(
-        stored.evidence, stored.findings, record.extract, accepted=stored.accepted, observed=record.observed,
-        rejudge=lambda evidence: judge(evidence, policy, trust),
-    )  # fmt: skip
-    return Verdict(
-        transaction_id=stored.transaction,
-        attempt=stored.attempt,
-        accepted=stored.accepted,
-        decided_at=stored.decided_at,
-        policy=stored.policy,
-        elements=elements(stored.evidence, stored.findings),
+    return verdict_of(
+        stored.evidence, record.extract, policy=policy, trust=trust, decided_at=stored.decided_at, observed=record.observed,
         findings=stored.findings,
-        compliance=compliance,
-    )
+    )  # fmt: skip

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from authenticator.apps.messages import DEMO_NUMBER, SMS, inbox
 from authenticator.client import Answer, Call
 from authenticator.errors import Unreadable
-from authenticator.faults.fault import ANY_PHONE, Fault, Flow
+from authenticator.faults.fault import ANY_PHONE, CodeScript, Fault, Flow
 
 if TYPE_CHECKING:
     from authenticator.phone import Phone
@@ -63,9 +62,6 @@ def _text(answer: Answer, name: str) -> str:
     if not isinstance(value, str):
         raise Unreadable("unreadable_answer", f"The server's answer has no {name}.")
     return value
-
-
-CodeScript = Callable[[CodeApp], None]
 
 
 def answer_sms_honestly(app: CodeApp) -> None:

@@ -6,15 +6,16 @@ the tables stand in the modules beside this one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from authenticator.ceremonies import HONEST, Draft, Edit, Edits, Scene
 from authenticator.client import Call
 
-if TYPE_CHECKING:
-    from authenticator.faults.codes import CodeScript
+# What a customer's app does with one-time codes; it is given a `codes.CodeApp`.
+CodeScript = Callable[[Any], None]
 
 ENROL, APPROVE, SIGN_ONLY, PAY, ATTEST = "enrol", "approve", "approve --sign-only", "pay", "attest"
 _MAKING: Final = frozenset({"key", "registration", "claims", "attested", "app_claims"})

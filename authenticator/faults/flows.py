@@ -10,8 +10,8 @@ from authenticator.apps.bank import BankApp, Means, domestic_payment
 from authenticator.ceremonies import HONEST, Edits
 from authenticator.enrolling import Applicant, enrol
 from authenticator.errors import Refused
-from authenticator.faults.codes import CodeApp, CodeScript
-from authenticator.faults.fault import Fault, Flow
+from authenticator.faults.codes import CodeApp
+from authenticator.faults.fault import CodeScript, Fault, Flow
 from authenticator.phone import Phone
 from authenticator.state import BIOMETRIC, POSSESSION
 

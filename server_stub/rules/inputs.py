@@ -69,6 +69,11 @@ SERVER_CONFIG: Final = Config(
         KnowledgePolicy(method="password", minimum_length=8, throttle=_THROTTLE, storage=_STORAGE),
         KnowledgePolicy(method="pin", minimum_length=4, throttle=_THROTTLE, storage=_STORAGE),
     ),
+    biometrics=BiometricPolicy(
+        false_accept_rate="at most 1 in 50,000 (Android Class 3, Touch ID; Face ID less)",
+        lockout="five failed matches in a row",
+        reference="Android Compatibility Definition, section 7.3.10; Apple Platform Security",
+    ),
     token_storage="SHA-256 digests only",  # noqa: S106 (a description)
 )
 """What this server declares of itself."""

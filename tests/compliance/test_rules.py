@@ -351,6 +351,7 @@ def test_a_pre_authorisation_is_captured_up_to_its_amount(step_up: Any) -> None:
 def test_a_biometric_rests_on_a_declared_false_accept_limit(step_up: Any) -> None:
     """RTS-8.1, RTS-8.2: no platform attests the rate or the lockout."""
     stage = step_up(method="BIOMETRIC")
+    stage.config = msgspec.structs.replace(SERVER_CONFIG, biometrics=None)
     assert stage.rule("RTS-8.1").verdict == stage.rule("RTS-8.2").verdict == "undetermined"
     stage.config = msgspec.structs.replace(SERVER_CONFIG, biometrics=SENSORS)
     assert (stage.rule("RTS-8.1").verdict, stage.rule("RTS-8.1").grade.value) == ("pass", "declared")
