@@ -20,6 +20,7 @@ from device_keys.encoding import FormatError, b64url_decode, b64url_encode, cano
 from device_keys.messages import Assertion, Kind, payload_digest, step_up_challenge
 from device_keys.orders import read_order
 from server_stub.blocking import RULE, BlockingRule, blocked, count_failure, count_success
+from server_stub.checks.reading import look_up
 from server_stub.checks.table import accepted as all_accepted
 from server_stub.checks.table import judge
 from server_stub.delivery import send
@@ -245,19 +246,8 @@ def transaction_facts(transaction: Transaction) -> TransactionFacts:
 
 def _look_up(unit: UnitOfWork, text: str | None) -> tuple[CredentialFacts | None, NonceFacts | None]:
     """The stored key and nonce that an assertion names; nothing where it cannot be read (its check says so)."""
-    if text is None:
-        return None, None
-    try:
-        assertion = Assertion.from_json(parse_json_object(text, "assertion"))
-    except FormatError:
-        return None, None
-    credential = unit.credential(b64url_encode(assertion.credential_id))
-    try:
-        device = parse_json_object(assertion.client_data_json, "clientDataJSON").get("device")
-        value = device.get("nonce") if isinstance(device, dict) else None
-    except FormatError:
-        value = None
-    return credential, unit.nonce(value) if isinstance(value, str) and len(value) < 200 else None
+    credential, nonce = look_up(text) if text is not None else (None, None)
+    return unit.credential(credential) if credential else None, unit.nonce(nonce) if nonce else None
 
 
 def _stage(findings: tuple[Finding, ...], good: bool) -> Stage:
