@@ -12,7 +12,7 @@ from server_stub.rules.ruling import Ruling, absent, fails, passes, unknown, wea
 from server_stub.rules.scene import Scene, instant
 from server_stub.verdict import Grade, Outcome
 
-_ONE_TIME: Final = frozenset({"otp-sms", "otp-email", "totp", "backup-code"})
+_ONE_TIME: Final = frozenset({"otp-sms", "otp-email", "totp", "backup-code", "device-key"})
 _CLIENT_DATA_MEMBERS: Final = frozenset(
     {"type", "challenge", "origin", "crossOrigin", "topOrigin", "payment", "device", "tokenBinding"}
 )
@@ -158,7 +158,7 @@ def _harmless(name: str, value: Any) -> bool:
 
 
 def _one_time_code(scene: Scene, because: str) -> Ruling:
-    """Arts 4(2)(a) to (c) where the code is a one-time code that the server checks (recital 4)."""
+    """Arts 4(2)(a) to (c) where the code is a one-time code, or a signature over a one-time token, that the server checks (recital 4)."""
     secret = scene.evidence.secret
     if secret is None or method_name(secret.kind) not in _ONE_TIME:
         return unknown("there is no authentication code to look at: the vendor's token follows from one secret")
@@ -166,7 +166,10 @@ def _one_time_code(scene: Scene, because: str) -> Ruling:
         return unknown(
             "no one-time code was accepted", *scene.present("secret.correct", "secret.fresh", "secret.unused")
         )
-    return passes(Grade.LOGGED, *scene.present("secret.correct"), reason=f"a one-time code: {because}")
+    kind = f"a one-time code: {because}"
+    if method_name(secret.kind) == "device-key":
+        kind = "a signature by the registered key, over a token that is drawn anew for each login"
+    return passes(Grade.LOGGED, *scene.present("secret.correct"), reason=kind)
 
 
 def unpredictable(scene: Scene) -> Ruling:

@@ -125,6 +125,11 @@ def test_the_verdict_of_a_pushed_login_shows_two_categories(site: Any, phone: Ph
     assert [(e["category"], e["method"], e["grade"]) for e in verdict["elements"]] == [
         ("knowledge", "password", "logged"), ("possession", "device-key", "logged"),
     ]  # fmt: skip
+    rules = {rule["id"]: rule for rule in verdict["compliance"]["rules"]}
+    assert {
+        rules[name]["verdict"] for name in ("RTS-4.1-elements", "RTS-4.2.a", "RTS-4.2.b", "RTS-4.2.c", "RTS-9.1")
+    } == {"pass"}
+    assert "registered key" in rules["RTS-4.2.c"]["reason"]
 
 
 def test_push_denied_from_the_headless_phone(site: Any, phone: Phone) -> None:

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -239,3 +240,19 @@ def test_tokens_through_the_sdk(sdk: Any) -> None:
     assert sdk.authentication.auth_in_validate_access_token(new["access_token"]) == {"IsPosted": True}
     assert sdk.authentication.auth_validate_access_token(new["access_token"])["ErrorCode"] == 905
     assert "access_token" in sdk.account.get_access_token_by_uid(uid)
+
+
+def test_the_walk_through_of_the_documentation_works(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python block of docs/loginradius.md, run as it stands, the address and the code of the SMS filled in."""
+    page = (Path(__file__).parents[2] / "docs" / "loginradius.md").read_text()
+    lines = page.split("```python\n")[1].split("```")[0].splitlines()
+    (where,) = [number for number, line in enumerate(lines) if line.startswith("code = ")]
+    for name in ("API_KEY", "API_SECRET", "CUSTOM_DOMAIN", "LIBRARY"):
+        monkeypatch.setattr(LoginRadius, name, "requests" if name == "LIBRARY" else None)
+    found: dict[str, Any] = {}
+    exec("\n".join(lines[:where]).replace("http://127.0.0.1:8080", base), found)
+    found["code"] = newest_code(base, "sms")
+    exec("\n".join(lines[where + 1 : -1]), found)
+    validate = found["site"].re_authentication.verify_multi_factor_otp_reauthentication
+    assert validate(found["body"], found["login"]["Profile"]["Uid"]) == {"IsValid": True}
+    assert lines[-1].startswith("site.re_authentication.verify_multi_factor_otp_reauthentication(body, login")

@@ -37,6 +37,7 @@ PURPOSES: Final[dict[str, str]] = {
     "pin": "reset of the PIN",
 }
 _OTP_RECORD: Final = "loginradius-otp"
+MINUTE: Final = timedelta(minutes=1)
 Settle = Callable[[UnitOfWork, User], None]
 
 
@@ -166,7 +167,10 @@ def send_code(
     transaction = open_challenge(unit, session, purpose, method, LOGINRADIUS.step_up_life)
     document = {"code": newest.to_json(), "earlier": earlier[-10:], "transaction": transaction.id, "to": to}
     unit.put_record(_OTP_RECORD, record_id, session.id, document)
-    text = f"{code} is your code for the {PURPOSES[purpose]}. It is good for 5 minutes. Never tell it to anyone."
+    minutes = LOGINRADIUS.otp_life // MINUTE
+    text = (
+        f"{code} is your code for the {PURPOSES[purpose]}. It is good for {minutes} minutes. Never tell it to anyone."
+    )
     send(unit, channel, to, text, code=code)
     return transaction
 
