@@ -33,7 +33,8 @@ def serve_many(options: argparse.Namespace, out: TextIO) -> int:
 
 class _Parent:
     def __init__(self, options: argparse.Namespace, listener: socket.socket, out: TextIO) -> None:
-        self.options = options
+        # All but the command, a function that a new process need not be sent.
+        self.options = argparse.Namespace(**{k: v for k, v in vars(options).items() if k != "command"})
         self.listener = listener
         self.out = out
         self.stopping = False
