@@ -620,7 +620,11 @@ class PhoneApp(App[int]):
         yield from commands(self)
 
     async def on_unmount(self) -> None:
-        await in_background(self._children.close)
+        await in_background(self._hang_up)
+
+    def _hang_up(self) -> None:
+        self.handset.close()
+        self._children.close()
 
 
 def _in_short(shown: Shown) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ from textual.content import Content
 if TYPE_CHECKING:
     from authenticator.inspect import Item, Report
 
+_CERTIFICATE: Final = re.compile(r"\[\d+\]")
 _SHOWN: Final = 20
 _SELF_SIGNED: Final = (
     "The key signed for itself: that proves that it was there, and nothing about its hardware.",
@@ -30,7 +32,7 @@ def conclusions(items: tuple[Item, ...]) -> list[str]:
     if not _all(items, "attStmt"):
         return ["Nothing: no statement is attached."]
     certificates = [item for item in _walk(items) if item.name == "certificates"]
-    chain = [item for item in certificates[0].items if item.name.startswith("[")] if certificates else []
+    chain = [item for item in certificates[0].items if _CERTIFICATE.fullmatch(item.name)] if certificates else []
     if not chain:
         return list(_SELF_SIGNED)
     found = [f"{len(chain)} certificates lead from the key to {_subject(chain[-1])}."]

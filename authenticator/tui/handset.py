@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from authenticator.phone import Phone
     from authenticator.state import Enrolment, Past
     from device_keys.clock import Clock
+    from device_keys.entropy import Entropy
 
 MOST_HISTORY: Final = 200
 LEVELS: Final = {
@@ -97,13 +98,15 @@ class Handset:
         token: str | None = None,
         http_factory: Callable[[str], httpx2.Client] | None = None,
         secret: bytes | None = None,
+        entropy: Entropy | None = None,
     ) -> None:
         self.url = url
         self.token = token
         self.airplane = Airplane()
         self.fault: str | None = None
         self.clock_stands = clock is not None
-        self._home, self._clock, self._factory, self._secret = home, clock, http_factory, secret
+        self._home, self._clock, self._factory = home, clock, http_factory
+        self._secret, self._entropy = secret, entropy
         self._phone: Phone | None = None
 
     def open(self) -> Snapshot:
@@ -124,6 +127,7 @@ class Handset:
             http_factory=guarded,
             token=self.token,
             secret=self._secret,
+            entropy=self._entropy,
         )
         return self.snapshot()
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from authenticator.display import Shown
     from authenticator.tui.till import Offer, Receipt
 
-BAR = 22
+BAR, BORDER = 22, 2
 
 
 class Approval(View):
@@ -102,11 +102,24 @@ before it can be signed."""
         if not self.is_attached:
             return
         order = self.query_one("#order", VerticalScroll)
+        self._fit(order)
         if order.size.height and order.scroll_target_y >= order.max_scroll_y:
             self._seen = True
         more = self.query_one("#approval-more", Static)
         more.display = order.max_scroll_y > 0
         more.update("↑ the end of the order" if self._seen else "↓ more below: read to the end to sign")
+
+    def _fit(self, order: VerticalScroll) -> None:
+        """The order gives way, never the keys: it scrolls in whatever room the rest of the sheet leaves."""
+        rest = sum(
+            child.outer_size.height + child.styles.margin.height
+            for child in self.children
+            if child is not order and child.display
+        )
+        room = max(3, self.phone_app.stage.size.height - rest - BORDER)
+        if order.styles.max_height is None or order.styles.max_height.value != room:
+            order.styles.max_height = room
+            self.call_after_refresh(self._look)
 
     def action_more(self) -> None:
         order = self.query_one("#order", VerticalScroll)
@@ -240,6 +253,7 @@ before it can be signed."""
         says.update(text)
         says.display = bool(text)
         says.set_class(kind == "bad", "-bad")
+        self.call_after_refresh(self._look)
         self.refresh_bindings()
 
     def _finish(self, text: str, *, good: bool, outcome: str) -> None:

@@ -1,0 +1,96 @@
+"""A newcomer's first run (issue 7, point 3), and the way back in after the server was reset."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from .conftest import Client, Driver, Play
+
+
+def test_from_start_to_a_paid_test_payment_in_at_most_eight_keys(play: Play, client: Client) -> None:
+    """Issue 7: demo user filled in, biometric approval, no more than eight key presses."""
+
+    async def newcomer(screen: Driver) -> None:
+        await screen.sees("Enrol with the demo user")
+        await screen.press("enter")
+        await screen.sees("Make a test payment")
+        await screen.press("enter")
+        await screen.reaches("Approval")
+        await screen.press("b")
+        await screen.sees("✓ a payment approved")
+        assert screen.keys <= 8
+
+    play(newcomer)
+    (transaction,) = client.stub("GET", "transactions")
+    assert transaction["state"] == "CONSUMED"
+    verdict = client.verdict(transaction["transactionId"])
+    assert verdict["accepted"]
+    assert verdict["compliance"]["twoFactor"] == "pass"
+    assert {(e["category"], e["grade"]) for e in verdict["elements"]} == {
+        ("possession", "proved"),
+        ("inherence", "proved"),
+    }
+
+
+def test_a_newcomer_without_a_server_starts_one_with_enter(
+    play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+    async def newcomer(screen: Driver) -> None:
+        await screen.sees("Start a server here")
+        assert "No server answers" in screen.flat()
+        await screen.press("enter")
+        await screen.sees("Enrol with the demo user")
+        await screen.press("enter")
+        await screen.sees("Make a test payment")
+        await screen.press("enter")
+        await screen.reaches("Approval")
+        await screen.press("b")
+        await screen.sees("✓ a payment approved")
+        assert screen.keys <= 8
+
+    play(newcomer, url=url, network_time=True)
+
+
+def test_after_a_reset_the_phone_says_that_it_is_not_enrolled_and_enrols_again(play: Play, client: Client) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        client.stub("POST", "reset")
+        screen.app._refresh_pending()
+        await screen.sees("does not know this phone any more")
+        await screen.sees("Enrol with the demo user")
+        await screen.press("enter")
+        await screen.sees("Make a test payment")
+        await screen.press("enter")
+        await screen.reaches("Approval")
+        await screen.press("b")
+        await screen.sees("✓ a payment approved")
+
+    play(scenario)
+
+
+def test_an_enrolled_phone_opens_at_home_and_remembers_its_history(play: Play) -> None:
+    async def first(screen: Driver) -> None:
+        await screen.enrol()
+        await screen.press("n")
+        await screen.reaches("PaymentForm")
+        await screen.press("enter")
+        await screen.reaches("Approval")
+        await screen.press("b")
+        await screen.sees("✓ Paid")
+
+    async def second(screen: Driver) -> None:
+        await screen.reaches("Home")
+        await screen.press("1")
+        await screen.sees("10.00 GBP to ACME Ltd")
+        await screen.sees("paid")
+
+    play(first)
+    play(second)
