@@ -38,6 +38,7 @@ class _Servers:
 
         key = (kind.__name__, *(f"{name}={value}" for name, value in sorted(options.items())))
         if key in self.made:
+            self.made[key].release_clock()
             self.made[key].reset()
         else:
             try:

@@ -55,10 +55,13 @@ class ServerHandle:
         return self.server.mount_of(dialect) + path
 
     def reset(self) -> None:
-        """A fresh server: demo users only, clock released."""
+        """As a fresh server: the demo users and nothing else. The clock stays as it is, as with `/_stub/reset`."""
+        self.server.reset()
+
+    def release_clock(self) -> None:
+        """The system's time (or freezegun's)."""
         with self.server.store.begin() as unit:
             unit.set_clock(ServerClock())
-        self.server.reset()
 
     # --- what happened ----------------------------------------------------------------------------------------------------
 

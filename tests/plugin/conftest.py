@@ -1,0 +1,51 @@
+"""Runs pytest in a process of its own, with both plugins, whether or not their entry points are installed here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = (
+    "-p", "no:stepup_phone", "-p", "no:stepup_server", "-p", "authenticator.pytest_plugin", "-p", "server_stub.pytest_plugin",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run of pytest ended, and what it said."""
+
+    code: int
+    text: str
+
+
+@pytest.fixture
+def run_pytest(tmp_path: Path) -> Callable[..., Ran]:
+    """Write a test file and run it."""
+
+    def run(source: str, *options: str, plugins: tuple[str, ...] = PLUGINS) -> Ran:
+        (tmp_path / "test_users_own.py").write_text(source)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-W",
+            "error",
+            "--strict-markers",
+            "-p",
+            "no:cacheprovider",
+            *plugins,
+            *options,
+        ]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+        return Ran(done.returncode, done.stdout + done.stderr)
+
+    return run
