@@ -149,10 +149,17 @@ class PathApp:
                 scope,
                 receive,
                 send,
-                lambda _, call: _ready(self.dialect.method_not_allowed(call)),
+                lambda _, call: _ready(self._not_allowed(call)),
             )
         else:
             await answer(self.server, self.dialect, scope, receive, send, endpoint.handler)
+
+    def _not_allowed(self, call: Call) -> Reply:
+        """The dialect's answer; a 405 names the methods that the path has (RFC 9110 section 15.5.6)."""
+        reply = self.dialect.method_not_allowed(call)
+        if reply.status != 405:
+            return reply
+        return replace(reply, headers={**reply.headers, "Allow": ", ".join(sorted(self.endpoints))})
 
 
 class Missing:
