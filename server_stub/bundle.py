@@ -96,8 +96,8 @@ def read_bundle(data: bytes) -> Bundle:
     body, digest = _split(data)
     try:
         members = parse_json_object(body, "bundle")
+        canonical = canonical_json(members, "bundle") == body  # first: it refuses text that is not Unicode
         bundle = msgspec.convert({**members, "digest": digest}, Bundle)
-        canonical = canonical_json(members, "bundle") == body
         bundle.anchors  # noqa: B018 (reads them, so that a bad one is found here)
     except msgspec.ValidationError as error:
         raise BundleError("bundle", f"the members of an evidence bundle ({error})") from error

@@ -71,7 +71,7 @@ async def advance_clock(server: Server, call: Call) -> Reply:
     with server.store.begin() as unit:
         source = server.store.source_clock
         if unit.clock.frozen_at is not None:
-            clock = ServerClock(frozen_at=rfc3339(unit.now + timedelta(seconds=seconds)))
+            clock = ServerClock(frozen_at=rfc3339(later))
         else:
             clock = ServerClock(offset=unit.clock.offset + round(seconds * 1_000_000))
         unit.set_clock(clock, source)
