@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from authenticator.errors import Refused
@@ -94,6 +95,12 @@ class StepUp:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
+def rp_id_hash(rp_id: str) -> bytes:
+    """SHA-256 of the relying party's id; a phone knows few."""
+    return hashlib.sha256(rp_id.encode()).digest()
+
+
 # --- signing a step-up ------------------------------------------------------------------------------------------------
 
 
@@ -101,7 +108,7 @@ class StepUp:
 class Draft:
     """Everything that one assertion will say, before it is signed. `counter` None: the key's next one.
 
-    `device` is the signed member of that name; `extra` holds further members of the client data (they win over the standard ones).
+    `device` is the signed member of that name (empty: a plain WebAuthn ceremony without it); `extra` holds further members of the client data (they win over the standard ones).
     """
 
     key_id: str
@@ -120,14 +127,15 @@ class Draft:
 
     def client_data(self) -> bytes:
         """The client data's bytes."""
-        members = {} if self.payment is None else {"payment": self.payment}
-        return build_client_data(self.type, self.challenge, self.origin, **members, device=self.device, **self.extra)
+        members: dict[str, Any] = {} if self.payment is None else {"payment": self.payment}
+        if self.device:
+            members["device"] = self.device
+        return build_client_data(self.type, self.challenge, self.origin, **members, **self.extra)
 
     def authenticator_data(self, counter: int) -> bytes:
         """The authenticator data's bytes, under this signature counter."""
         extensions = None if self.uvm is None else {"uvm": [list(entry) for entry in self.uvm]}
-        rp_id_hash = hashlib.sha256(self.rp_id.encode()).digest()
-        return build_authenticator_data(rp_id_hash, self.flags, counter, extensions=extensions)
+        return build_authenticator_data(rp_id_hash(self.rp_id), self.flags, counter, extensions=extensions)
 
 
 def draft_step_up(
@@ -218,7 +226,7 @@ class RegistrationDraft:
         return build_client_data(self.type, self.challenge, self.origin, **self.extra)
 
     def rp_id_hash(self) -> bytes:
-        return hashlib.sha256(self.rp_id.encode()).digest()
+        return rp_id_hash(self.rp_id)
 
 
 @dataclass(frozen=True, slots=True)

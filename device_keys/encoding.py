@@ -6,8 +6,7 @@ Bytes that are signed are kept as received; nothing here re-serialises them.
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ _LARGEST: Final = 2**53 - 1  # the integers that RFC 8785 carries
 
 # Base64url to base64, the latter's own characters to one that is in neither; what pads and what may end a text, by its length mod 4.
 _TO_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_FROM_BASE64: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"!", b"==", b"=")
 _LAST: Final = (frozenset(range(256)), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
@@ -33,7 +33,7 @@ class FormatError(ValueError):
 
 def b64url_encode(data: bytes) -> str:
     """Base64url without padding (RFC 4648 section 5)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return b2a_base64(data, newline=False).translate(_FROM_BASE64, b"=").decode("ascii")
 
 
 def b64url_decode(text: object, field: str = "value") -> bytes:

@@ -6,11 +6,12 @@ Invariants: bytes are kept as received; a parser accepts only what its specifica
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from device_keys.encoding import (
     FormatError,
@@ -45,6 +46,8 @@ SIGNING_TYPE: Final = {Kind.PAYMENT: ClientDataType.PAYMENT, Kind.ACCOUNT_ACCESS
 DEFAULT_RP_ID: Final = "stepup-simulator.test"
 DEFAULT_ORIGIN: Final = "https://stepup-simulator.test"
 
+_encode_json: Final = msgspec.json.Encoder().encode
+
 
 def payload_digest(payload: Any) -> bytes:
     """SHA-256 of the payload's RFC 8785 form."""
@@ -74,6 +77,10 @@ class Flags(IntFlag):
     RFU2 = 0x20
     AT = 0x40
     ED = 0x80
+
+
+_AT, _ED = int(Flags.AT), int(Flags.ED)
+_ANNOUNCED: Final = _AT | _ED  # the flags that say what follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +114,9 @@ def parse_authenticator_data(data: bytes) -> AuthenticatorData:
     rest = data[37:]
     credential = None
     extensions = None
-    if flags & 0x40:
+    if flags & _AT:
         credential, rest = parse_attested_credential(rest)
-    if flags & 0x80:
+    if flags & _ED:
         extensions, rest = _parse_extensions(rest)
     if rest:
         raise FormatError(where, "nothing after what its flags announce")
@@ -151,15 +158,14 @@ def build_authenticator_data(
     extensions: dict[str, Any] | None = None,
 ) -> bytes:
     """Authenticator data; AT and ED are set by what is passed."""
-    flags &= ~(Flags.AT | Flags.ED)
-    tail = b""
+    bits, tail = int(flags) & ~_ANNOUNCED, b""  # plain integers: Flags' own arithmetic costs more than all the rest
     if credential_id is not None and public_key is not None:
-        flags |= Flags.AT
+        bits |= _AT
         tail += aaguid + len(credential_id).to_bytes(2, "big") + credential_id + encode_cose_key(public_key)
     if extensions is not None:
-        flags |= Flags.ED
+        bits |= _ED
         tail += cbor_encode(extensions)
-    return rp_id_hash + bytes([flags]) + sign_count.to_bytes(4, "big") + tail
+    return rp_id_hash + bits.to_bytes(1, "big") + sign_count.to_bytes(4, "big") + tail
 
 
 # --- client data (WebAuthn L3 section 5.8.1) -------------------------------------------------------------------------
@@ -209,7 +215,7 @@ def build_client_data(type_: str, challenge: bytes, origin: str, **members: Any)
         "crossOrigin": False,
         **members,
     }
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode_json(fields)
 
 
 # --- the JSON forms (WebAuthn L3 section 5.1.8: RegistrationResponseJSON, AuthenticationResponseJSON) ---------------
@@ -277,6 +283,18 @@ class Assertion:
             response["userHandle"] = b64url_encode(self.user_handle)
         return _public_key_credential(self.credential_id, response, self.extensions)
 
+    def to_text(self) -> str:
+        """The JSON text of `to_json`, written at once: base64url needs no escapes."""
+        name = b64url_encode(self.credential_id)
+        handle = "" if self.user_handle is None else f',"userHandle":"{b64url_encode(self.user_handle)}"'
+        extensions = _encode_json(self.extensions).decode() if self.extensions else "{}"
+        return (
+            f'{{"id":"{name}","rawId":"{name}","type":"public-key","authenticatorAttachment":"platform",'
+            f'"response":{{"clientDataJSON":"{b64url_encode(self.client_data_json)}",'
+            f'"authenticatorData":"{b64url_encode(self.authenticator_data)}",'
+            f'"signature":"{b64url_encode(self.signature)}"{handle}}},"clientExtensionResults":{extensions}}}'
+        )
+
     @classmethod
     def from_json(cls, record: Any, where: str = "assertion") -> Assertion:
         response = _credential_response(record, where)
@@ -293,7 +311,7 @@ class Assertion:
 
     def to_header(self) -> str:
         """The value of `X-Device-Assertion`: base64url of the JSON."""
-        return b64url_encode(json.dumps(self.to_json(), separators=(",", ":")).encode())
+        return b64url_encode(self.to_text().encode())
 
     @classmethod
     def from_header(cls, value: str) -> Assertion:

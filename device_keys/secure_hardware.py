@@ -139,6 +139,7 @@ class SecureHardware:
         self._signers: dict[str, Signer] = {}
         self._public: dict[str, PublicKey] = {}
         self._keys: dict[str, _Key] = {}
+        self._counters: dict[str, int] = {}
         if state:
             self._load(deepcopy(state))
         else:
@@ -152,6 +153,7 @@ class SecureHardware:
         self._mac_key, self._boot_count = b64url_decode(state["mac_key"]), state["boot_count"]
         self._user_id, self._authenticator_id = state["user_id"], state["authenticator_id"]
         self._keys = {record["key_id"]: _Key.from_json(record) for record in state["keys"]}
+        self._counters = {key_id: key.info.counter for key_id, key in self._keys.items()}
 
     @property
     def state(self) -> dict[str, Any]:
@@ -161,7 +163,7 @@ class SecureHardware:
             "boot_count": self._boot_count,
             "user_id": self._user_id,
             "authenticator_id": self._authenticator_id,
-            "keys": [key.to_json() for key in self._keys.values()],
+            "keys": [replace(key, info=self._now(key)).to_json() for key in self._keys.values()],
         }
 
     # --- keys ---------------------------------------------------------------------------------------------------------
@@ -184,6 +186,7 @@ class SecureHardware:
         bound = self._authenticator_id if invalidated_by_enrolment else self._user_id
         info = KeyInfo(key_id, gate, algorithm, level, 0, counter, False, origin)
         self._keys[key_id] = _Key(info, private, bound if gate is Gate.BIOMETRIC else 0)
+        self._counters[key_id] = 0
         return key_id
 
     def public_key(self, key_id: str) -> PublicKey:
@@ -194,11 +197,15 @@ class SecureHardware:
 
     def keys(self) -> list[KeyInfo]:
         """Every key, oldest first."""
-        return [key.info for key in self._keys.values()]
+        return [self._now(key) for key in self._keys.values()]
 
     def info(self, key_id: str) -> KeyInfo:
         """One key."""
-        return self._find(key_id).info
+        return self._now(self._find(key_id))
+
+    def _now(self, key: _Key) -> KeyInfo:
+        """What is known of the key at present: its counter lives apart, since every signature moves it."""
+        return replace(key.info, counter=self._counters[key.info.key_id])
 
     def delete(self, key_id: str) -> None:
         """The key is gone."""
@@ -213,7 +220,7 @@ class SecureHardware:
 
     def _forget(self, key_ids: list[str]) -> None:
         for key_id in key_ids:
-            for table in (self._keys, self._signers, self._public):
+            for table in (self._keys, self._signers, self._public, self._counters):
                 table.pop(key_id, None)
 
     def _find(self, key_id: str) -> _Key:
@@ -268,11 +275,9 @@ class SecureHardware:
 
     def next_counter(self, key_id: str) -> int:
         """The value for the next signature: 1 at registration and rising, or 0 for a counter that is constant or absent."""
-        key = self._find(key_id)
-        if key.info.counter_state is not CounterState.INCREASING:
+        if self._find(key_id).info.counter_state is not CounterState.INCREASING:
             return 0
-        value = key.info.counter + 1
-        self._keys[key_id] = replace(key, info=replace(key.info, counter=value))
+        self._counters[key_id] = value = self._counters[key_id] + 1
         return value
 
     # --- the token service: what lock and sensor call -------------------------------------------------------------------
