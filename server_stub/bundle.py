@@ -136,15 +136,18 @@ def appraise(bundle: Bundle, *, now: datetime | None = None, policy: Policy | st
     if chosen is None:
         raise BundleError("policy", f"one of {', '.join(POLICIES)}")
     evidence = bundle.evidence if now is None else msgspec.structs.replace(bundle.evidence, now=now)
-    return verdict_of(
-        evidence,
-        bundle.log,
-        policy=chosen,
-        trust=bundle.anchors,
-        config=bundle.config,
-        observed=bundle.observed,
-        decided_at=bundle.decided_at if now is None else rfc3339(now),
-    )
+    try:
+        return verdict_of(
+            evidence,
+            bundle.log,
+            policy=chosen,
+            trust=bundle.anchors,
+            config=bundle.config,
+            observed=bundle.observed,
+            decided_at=bundle.decided_at if now is None else rfc3339(now),
+        )
+    except OverflowError as error:
+        raise BundleError("bundle", "instants and spans of time within the calendar") from error
 
 
 # --- at the server ------------------------------------------------------------------------------------------------------

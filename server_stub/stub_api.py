@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -59,8 +59,15 @@ async def put_clock(server: Server, call: Call) -> Reply:
             clock = ServerClock()
         else:
             clock = ServerClock(offset=(instant - source()) // timedelta(microseconds=1))
+        _check_calendar(clock.now(source))
         unit.set_clock(clock, source)
         return _clock_reply(unit)
+
+
+def _check_calendar(instant: datetime) -> None:
+    """Far enough from the calendar's ends that every lifetime counted from here stays within it."""
+    if not 1970 <= instant.year < 9000:
+        raise FormatError("now", "an instant from 1970 to 8999")
 
 
 async def advance_clock(server: Server, call: Call) -> Reply:
@@ -70,6 +77,8 @@ async def advance_clock(server: Server, call: Call) -> Reply:
         raise FormatError("seconds", "a number of seconds that is not negative")
     with server.store.begin() as unit:
         source = server.store.source_clock
+        later = unit.now + timedelta(seconds=seconds)  # exists: before the year 9000, and 10**10 s are 317 years
+        _check_calendar(later)
         if unit.clock.frozen_at is not None:
             clock = ServerClock(frozen_at=rfc3339(later))
         else:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from device_keys.attestation.android_key import KEY_DESCRIPTION_OID
-from device_keys.attestation.certificates import extension_value, load_certificate
+from device_keys.attestation.certificates import UNREADABLE, extension_value, load_certificate
 from device_keys.encoding import FormatError
 from server_stub.checks.engine import Failure
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+    from cryptography.x509 import Certificate, Name
 
     from server_stub.trust import Trust
 
@@ -54,14 +54,12 @@ def read_chain(ders: Sequence[bytes]) -> tuple[Link, ...]:
 def _load(der: bytes, *, names: bool = True) -> Link:
     """The certificate, with all read that the library reads late, so that no check meets what cannot be read. A leaf's names, which are
     slow to read, matter to no chain that goes on: its issuer's name is compared byte for byte."""
-    from cryptography.x509 import DuplicateExtension
-
     certificate = load_certificate(der, "x5c")
     try:
         key_description = extension_value(certificate, KEY_DESCRIPTION_OID)
         self_issued = names and certificate.subject == certificate.issuer
         certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
-    except (ValueError, DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise FormatError("x5c", "certificates with readable names, dates and extensions, each once") from error
     if der[-len(certificate.signature) - 1] != 0:  # the library lets a signature end within a byte
         raise FormatError("x5c", "signatures of whole bytes")
@@ -76,13 +74,22 @@ def walk(chain: Sequence[Link], trust: Trust, scope: str, *, leaf_only: bool = F
     if len(chain) < 2 and not leaf_only:
         return Failure("too-short", "a leaf and at least one intermediate", f"{len(chain)} certificate")
     if not is_anchored(chain[-1], trust, scope, keep=len(chain) > 1):
-        return Failure("unknown-maker", "a configured root", chain[-1].certificate.issuer.rfc4514_string())
+        return Failure("unknown-maker", "a configured root", _words(chain[-1].certificate, "issuer"))
     for index in range(len(chain) - 1, 0, -1):
         issuer, child = chain[index], chain[index - 1]
         if not (_issued_kept(child, issuer) if index > 1 else _issued(child, issuer)):
             place = "the leaf" if index == 1 else f"certificate {index - 1}"
-            return Failure("broken-chain", f"{place} issued by {issuer.certificate.subject.rfc4514_string()}", "not so")
+            return Failure("broken-chain", f"{place} issued by {_words(issuer.certificate, 'subject')}", "not so")
     return None
+
+
+def _words(certificate: Certificate, which: Literal["issuer", "subject"]) -> str:
+    """A name for people; a leaf's was not read before."""
+    try:
+        name: Name = getattr(certificate, which)
+        return name.rfc4514_string()
+    except UNREADABLE:
+        return "a name that cannot be read"
 
 
 def is_anchored(top: Link, trust: Trust, scope: str, *, keep: bool) -> bool:
@@ -125,7 +132,10 @@ def shape(chain: Sequence[Link]) -> Shape:
     """An Android chain's shape: the last intermediate of one made in a factory has a serialNumber in its subject (Google's verifier)."""
     from cryptography.x509.oid import NameOID
 
-    named = chain[-1].certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
+    try:
+        named = chain[-1].certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
+    except UNREADABLE:
+        return Shape.REMOTE
     return Shape.FACTORY if named else Shape.REMOTE
 
 

@@ -12,7 +12,11 @@ from authenticator.phone import Phone
 from server_stub.testing import InProcessServer, new_server
 
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
-ORDER = {"amount": "10.00", "currency": "GBP", "payee": {"name": "ACME Ltd", "sortCode": "112233", "accountNumber": "12345678"}}
+ORDER = {
+    "amount": "10.00",
+    "currency": "GBP",
+    "payee": {"name": "ACME Ltd", "sortCode": "112233", "accountNumber": "12345678"},
+}
 
 
 class Payer:

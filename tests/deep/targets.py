@@ -21,7 +21,15 @@ from authenticator.inspect import inspect
 from authenticator.profiles import PROFILES
 from device_keys.attestation import android_key, app_attest
 from device_keys.attestation.certificates import extension_value, load_certificate
-from device_keys.encoding import FormatError, b64url_decode, b64url_encode, canonical_json, cbor_decode, cbor_encode, parse_json
+from device_keys.encoding import (
+    FormatError,
+    b64url_decode,
+    b64url_encode,
+    canonical_json,
+    cbor_decode,
+    cbor_encode,
+    parse_json,
+)
 from device_keys.entropy import SeededEntropy
 from device_keys.messages import (
     Assertion,
@@ -147,7 +155,9 @@ def webauthn_seeds() -> list[bytes]:
     auth_data = parse_attestation_object(whole).auth_data
     response = {"clientDataJSON": b64url_encode(client_data_seeds()[0]), "attestationObject": b64url_encode(whole)}
     record = {"id": "aWQ", "rawId": "aWQ", "type": "public-key", "response": response, "clientExtensionResults": {}}
-    signed = record | {"response": {"clientDataJSON": response["clientDataJSON"], "authenticatorData": "YQ", "signature": "YQ"}}
+    signed = record | {
+        "response": {"clientDataJSON": response["clientDataJSON"], "authenticatorData": "YQ", "signature": "YQ"}
+    }
     return [whole, auth_data, json.dumps(record).encode(), json.dumps(signed).encode()]
 
 

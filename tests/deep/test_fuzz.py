@@ -66,7 +66,9 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from leaves(child, (*path, name))
 
 
-WRONG = st.sampled_from([None, True, 0, -1, 2**53, 1.5, "", "x", "9" * 400, [], {}, [[]], {"a": {}}, "2026-13-45", "\ud800", "AA"])
+WRONG = st.sampled_from(
+    [None, True, 0, -1, 2**53, 1.5, "", "x", "9" * 400, [], {}, [[]], {"a": {}}, "2026-13-45", "\ud800", "AA"]
+)
 
 
 @pytest.mark.parametrize("examples", [ORDINARY, pytest.param(DEEP, marks=pytest.mark.deep)])
