@@ -75,6 +75,13 @@ class PhoneApp(App[int]):
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 
+    def run_test(self, **options: Any) -> Any:
+        """As Textual's; fails at once where frozen time would make it hang."""
+        from authenticator.frozen import refuse_a_standing_loop
+
+        refuse_a_standing_loop()
+        return super().run_test(**options)
+
     def __init__(self, handset: Handset, *, still: bool = False) -> None:
         super().__init__()
         self.handset = handset
