@@ -184,7 +184,7 @@ def _add_services(command: Callable[[str, str], argparse.ArgumentParser]) -> Non
     proxy = command("proxy", "forward an unchanged client's calls and add the device evidence to its step-up")
     proxy.add_argument("--upstream", metavar="URL", required=True, help="the server behind the proxy")
     proxy.add_argument("--host", default="127.0.0.1", help="the address to listen at (default 127.0.0.1)")
-    proxy.add_argument("--port", type=int, required=True, help="the port to listen at (0 picks one)")
+    proxy.add_argument("--port", type=_port, required=True, help="the port to listen at (0 picks one)")
     proxy.add_argument("--tls", action="store_true", help="serve TLS with a certificate of the local test CA")
     _add_passcode(proxy, "accepted for scripts; the passcode itself comes from the client")
     proxy.add_argument(
@@ -194,7 +194,13 @@ def _add_services(command: Callable[[str, str], argparse.ArgumentParser]) -> Non
     _add_fault(proxy)
     control = command("control", "a headless phone, driven over HTTP by tests in any language")
     control.add_argument("--host", default="127.0.0.1", help="the address to listen at (default 127.0.0.1)")
-    control.add_argument("--port", type=int, required=True, help="the port to listen at (0 picks one)")
+    control.add_argument("--port", type=_port, required=True, help="the port to listen at (0 picks one)")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"expected a port, 0 to 65535, not {text!r}")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None, *, stdout: TextIO | None = None, stderr: TextIO | None = None) -> int:

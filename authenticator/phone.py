@@ -169,6 +169,8 @@ class Phone:
             status = self._store.path.stat()
         except FileNotFoundError:
             return (0, 0)
+        except OSError as error:
+            raise Unreadable("store", f"cannot read the phone's store {self._store.path}: {error.strerror}") from error
         return (status.st_ino, status.st_mtime_ns)
 
     def restart(self, seed: str | None) -> None:

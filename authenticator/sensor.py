@@ -67,10 +67,10 @@ def present_biometric(
     return token, None
 
 
-def refused(outcome: Outcome, consequence: str) -> Refused:
-    """An outcome in words, with the platform's own name and code for it."""
+def refused(outcome: Outcome, consequence: str, *, words: str | None = None) -> Refused:
+    """An outcome in words (by default those for the sensor), with the platform's own name and code for it."""
     code = "" if outcome.code is None else f" {outcome.code}"
-    words = _WORDS.get(outcome.result, "The attempt failed.")
+    words = words or _WORDS.get(outcome.result, "The attempt failed.")
     wait = "" if outcome.retry_at is None else f" Try again at {rfc3339(outcome.retry_at)}."
     return Refused(outcome.result.replace("-", "_"), f"{words}{wait} {consequence} ({outcome.name}{code})")
 
@@ -79,6 +79,8 @@ def unlock(phone: Phone, pin: str) -> None:
     """The screen lock opens, and the sensor is free again; `Refused` for a wrong PIN, which counts."""
     with phone.edit() as state:
         state.locks, outcome = rules.enter_credential(locks_of(phone, state, phone.now()), pin, phone.now())
+    if outcome.result is Result.NO_MATCH:
+        raise refused(outcome, "The phone stays locked.", words="That is not the PIN.")
     if not outcome.matched:
         raise refused(outcome, "The phone stays locked.")
 

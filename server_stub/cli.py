@@ -115,14 +115,16 @@ def _add_serve(commands: Any) -> None:
 
     serve = _add(commands, "serve", "run the server", run)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8080, help="port; 0 picks one (default 8080)")
+    serve.add_argument("--port", type=_port, default=8080, help="port; 0 picks one (default 8080)")
     serve.add_argument(
         "--dialect",
         choices=("all", "bank", "weavr", "loginradius"),
         default="all",
         help="one dialect stands at the root",
     )
-    serve.add_argument("--database", metavar="URL|memory", help="default: a SQLite file in the platform's data folder")
+    serve.add_argument(
+        "--database", type=_database, metavar="URL|memory", help="default: a SQLite file in the platform's data folder"
+    )
     serve.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine")
     serve.add_argument("--policy", choices=("strict", "lenient"), default="strict")
     serve.add_argument(
@@ -141,9 +143,44 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--revocation-list", metavar="FILE", help="revoked attestation certificates, in Google's status format"
     )
-    serve.add_argument("--webhook", metavar="URL", help="where Weavr's webhooks go")
-    serve.add_argument("--sms-webhook", metavar="URL", help="where every SMS is posted too")
-    serve.add_argument("--smtp", metavar="HOST:PORT", help="mail server that every e-mail is sent through too")
+    serve.add_argument("--webhook", type=_web_address, metavar="URL", help="where Weavr's webhooks go")
+    serve.add_argument("--sms-webhook", type=_web_address, metavar="URL", help="where every SMS is posted too")
+    serve.add_argument(
+        "--smtp", type=_host_and_port, metavar="HOST:PORT", help="mail server that every e-mail is sent through too"
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"expected a port, 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _database(text: str) -> str:
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme not in ("sqlite", "postgresql", "postgres"):
+        raise argparse.ArgumentTypeError("expected memory, a file, sqlite:///FILE or postgresql://…")
+    return "memory" if text == ":memory:" else text
+
+
+def _web_address(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise argparse.ArgumentTypeError(f"expected an http or https URL, not {text!r}")
+    return text
+
+
+def _host_and_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not _port(port):
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT, not {text!r}")
+    return text
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -67,8 +68,10 @@ def clock(options: argparse.Namespace, out: TextIO) -> int:
     else:
         try:
             seconds = float(options.value)
-        except ValueError as problem:
-            raise CommandError(Exit.USAGE, "usage", "clock advance: expected a number of seconds") from problem
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds < math.inf:
+            raise CommandError(Exit.USAGE, "usage", "clock advance: expected a number of seconds that is not negative")
         state = _ask_json(options, "POST", "/_stub/clock/advance", {"seconds": seconds})
     print(json.dumps(state) if options.json else f"{state['now']}{' (frozen)' if state['frozen'] else ''}", file=out)
     return Exit.DONE
@@ -137,7 +140,7 @@ def _show(options: argparse.Namespace, out: TextIO, verdict: dict[str, Any], bun
     from server_stub.report import render_html, render_text
 
     if options.html:
-        Path(options.html).write_text(render_html(verdict, bundle), encoding="utf-8")
+        _write(Path(options.html), render_html(verdict, bundle))
     if options.json:
         print(json.dumps(verdict, separators=(",", ":"), ensure_ascii=False), file=out)
     else:
@@ -147,6 +150,13 @@ def _show(options: argparse.Namespace, out: TextIO, verdict: dict[str, Any], bun
         if options.html:
             print(f"Written to {options.html}", file=sys.stderr)
     return Exit.DONE if verdict["accepted"] else Exit.REFUSED
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise CommandError(Exit.UNREADABLE, "unwritable", f"{file}: {problem.strerror}") from problem
 
 
 def ca(options: argparse.Namespace, out: TextIO) -> int:

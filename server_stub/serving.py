@@ -20,7 +20,7 @@ from server_stub.policy import LENIENT, STRICT
 from server_stub.server import Server, Settings
 from server_stub.shedding import Load
 from server_stub.store import ServerClock, Store
-from server_stub.trust import load_trust
+from server_stub.trust import TrustError, load_trust, read_status_list
 
 SHUTDOWN_SECONDS = 2
 BACKLOG = 2048
@@ -87,9 +87,9 @@ def build_server(options: argparse.Namespace) -> Server:
     settings = settings_of(options)
     try:
         folders = [Path(options.trust_anchors)] if options.trust_anchors else []
-        trust = load_trust(folders, Path(options.revocation_list) if options.revocation_list else None)
-    except (OSError, FormatError) as problem:
-        raise CommandError(Exit.UNREADABLE, "unreadable", f"trust anchors: {problem}") from problem
+        trust = load_trust(folders, _revocation_list(options.revocation_list))
+    except (OSError, TrustError) as problem:
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"--trust-anchors: {problem}") from problem
     try:
         database = open_database(options.database or default_database())
     except DatabaseUnavailable as problem:
@@ -108,6 +108,19 @@ def build_server(options: argparse.Namespace) -> Server:
         _separate_runs(store, entropy)
     server.start()
     return server
+
+
+def _revocation_list(name: str | None) -> Path | None:
+    """The file of `--revocation-list`, which must be readable now: later, trust would fail closed for every phone."""
+    if name is None:
+        return None
+    try:
+        read_status_list(Path(name).read_bytes())
+    except OSError as problem:
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"--revocation-list: {name}: {problem.strerror}") from problem
+    except FormatError as problem:
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"--revocation-list: {name}: {problem}") from problem
+    return Path(name)
 
 
 def _separate_runs(store: Store, entropy: SeededEntropy) -> None:
@@ -173,9 +186,9 @@ def uvicorn_config(app: Any, options: argparse.Namespace, load: Load) -> Any:
         tls = {"ssl_certfile": str(chain), "ssl_keyfile": str(key)}
     elif options.tls_cert:
         tls = {"ssl_certfile": options.tls_cert, "ssl_keyfile": options.tls_key}
-        for name, file in tls.items():
+        for option, file in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key)):
             if not Path(file).is_file():
-                raise CommandError(Exit.UNREADABLE, "unreadable", f"{name}: no file {file}")
+                raise CommandError(Exit.UNREADABLE, "unreadable", f"{option}: no file {file}")
     return uvicorn.Config(
         app, log_config=None, access_log=False, date_header=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS, ws="none", lifespan="on", http=connection_class(load), backlog=BACKLOG, **tls,

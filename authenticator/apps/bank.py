@@ -169,9 +169,14 @@ class BankApp:
 
 
 def domestic_payment(amount: str, currency: str, payee: str, sort_code: str, account: str) -> dict[str, Any]:
-    """The bank's payment body; `UsageError` for an amount that is no plain number."""
+    """The bank's payment body; `UsageError` for an amount that is no plain number, or another part that no order has."""
     from device_keys.orders import minor_units
 
+    if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise UsageError("--currency: expected three capital letters, such as GBP", field="--currency")
+    for option, value in (("--payee", payee), ("--sort-code", sort_code), ("--account", account)):
+        if not value.strip():
+            raise UsageError(f"{option}: expected some text", field=option)
     try:
         if minor_units(amount, currency) <= 0:
             raise ValueError("amount: expected more than zero")
