@@ -159,7 +159,10 @@ def _text(data: bytes, depth: int) -> Found | None:
 
 
 def _pem(data: bytes) -> Found:
-    blocks = [(label.decode(), b64decode(b"".join(body.split()) + b"==")) for label, body in _PEM.findall(data)]
+    try:
+        blocks = [(label.decode(), b64decode(b"".join(body.split()) + b"==")) for label, body in _PEM.findall(data)]
+    except ValueError:
+        return "PEM", (Item("PEM", problem="expected base64 between BEGIN and END"),)
     certificates = tuple(body for label, body in blocks if label == "CERTIFICATE")
     items = chain(certificates).items if certificates else ()
     others = tuple(_pem_block(label, body) for label, body in blocks if label != "CERTIFICATE")

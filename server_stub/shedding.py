@@ -31,7 +31,7 @@ class Limits:
     `streams`: event streams open at once; `head`, `body`: seconds in which the head and the body of a request must arrive;
     `head_size`: bytes of request line and headers."""
 
-    wait: float = 1.0
+    wait: float = 2.0
     working: int = 64
     streams: int = 256
     head: float = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -58,6 +58,31 @@ def test_a_parser_gives_a_value_or_a_format_error(name: str, examples: int) -> N
     run()
 
 
+def broken_pem() -> bytes:
+    return b"-----BEGIN CERTIFICATE-----\nMIIBA\n-----END CERTIFICATE-----\n"
+
+
+def far_nonce() -> bytes:
+    document = json.loads(bundle_body())
+    document["evidence"]["nonce"]["issuedAt"] = "0001-01-01T00:00:00Z"
+    return json.dumps(document).encode()
+
+
+def lone_surrogate() -> bytes:
+    document = json.loads(bundle_body())
+    document["log"][0]["user"] = "\ud800"
+    return json.dumps(document).encode()
+
+
+# Each was found by a longer run, and ended in a traceback then.
+FINDINGS = [("inspect", broken_pem), ("bundle", far_nonce), ("bundle", lone_surrogate)]
+
+
+@pytest.mark.parametrize(("name", "made"), FINDINGS)
+def test_what_fuzzing_found_stays_fixed(name: str, made: Callable[[], bytes]) -> None:
+    TARGETS[name].run(made())
+
+
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Where the values stand in a JSON document."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -78,7 +103,8 @@ def test_a_bundle_with_any_value_in_any_place_is_refused_or_appraised(examples: 
     places = list(leaves(json.loads(whole)))
 
     @settings(
-        max_examples=examples, derandomize=True, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+        max_examples=examples, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(changes=st.lists(st.tuples(st.sampled_from(places), WRONG), min_size=1, max_size=2))
     def run(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
