@@ -32,7 +32,7 @@ def end_session(unit: UnitOfWork, session: Session, reason: str) -> None:
 def session_of(
     unit: UnitOfWork, dialect: str, token: str | None, *, kind: str = "access", idle: timedelta | None = IDLE
 ) -> Session | None:
-    """The live session behind a bearer token, or None: unknown, ended, of another dialect, or idle for longer than `idle` (Art. 4(3)(d))."""
+    """The live session behind a bearer token, or None: unknown, ended, of another dialect, or idle for longer (Art. 4(3)(d))."""
     found = unit.token(token, kind) if token else None
     session = unit.session(found.session_id) if found else None
     if session is None or session.dialect != dialect or session.ended_at is not None:

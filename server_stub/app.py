@@ -50,7 +50,7 @@ def load_dialects(names: tuple[str, ...]) -> list[Dialect]:
 
 def create_app(server: Server) -> ASGIApp:
     """The ASGI app over a server."""
-    from server_stub.device_api import DIALECT as DEVICE
+    from server_stub.device.routes import DIALECT as DEVICE
     from server_stub.stub_api import DIALECT as STUB
 
     vendors = load_dialects(server.settings.dialects)

@@ -1,4 +1,7 @@
-"""The users that a fresh server holds, so that the first call works with no set-up. Their secrets guard nothing; they are shown in the open."""
+"""The users that a fresh server holds, so that the first call works with no set-up.
+
+Their secrets guard nothing; they are shown in the open.
+"""
 
 from __future__ import annotations
 

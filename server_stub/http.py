@@ -52,7 +52,7 @@ class Reply:
 
 
 class Refusal(Exception):
-    """Raised anywhere inside a route: the answer in the dialect's own shape. What was changed is rolled back when it leaves a unit of work."""
+    """Raised anywhere inside a route: the answer in the dialect's shape. Leaving a unit of work, it rolls back what was changed."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(f"{reply.status}")

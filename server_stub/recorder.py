@@ -15,7 +15,8 @@ SECRET_HEADERS: Final = frozenset(
     {"authorization", "x-apikey", "api-key", "programme-key", "x-loginradius-apisecret", "cookie"}
 )
 SECRET_MEMBERS: Final = frozenset({
-    "passcode", "password", "pin", "newpin", "oldpin", "accesstoken", "refreshtoken", "access_token", "refresh_token", "devicetoken", "token",
+    "passcode", "password", "pin", "newpin", "oldpin", "accesstoken", "refreshtoken", "access_token", "refresh_token", "devicetoken",
+    "token",
     "activationcode", "verificationcode", "otp", "code", "securityanswer", "securityquestionanswer", "answer", "value", "backupcode",
     "backupcodes", "authenticatorcode", "googleauthenticatorcode", "secondfactorvalidationtoken", "secondfactorauthenticationtoken",
     "apikey", "apisecret", "manualentrycode", "qrcode", "pushqrcode", "pinauthtoken", "authtoken", "session_token", "sessiontoken", "plain",

@@ -17,10 +17,11 @@ from server_stub.blocking import blocked, unblock
 from server_stub.checks.table import CHECKS
 from server_stub.delivery import inbox
 from server_stub.demo_users import users_of
-from server_stub.device_api import error, retire
+from server_stub.devices import retire
 from server_stub.guard import check_operator
-from server_stub.http import Call, Dialect, Endpoint, Handler, Refusal, Reply
-from server_stub.openapi import STRING, obj, query, ref, response
+from server_stub.http import Call, Endpoint, Handler, Refusal, Reply
+from server_stub.openapi import STRING, obj, query, response
+from server_stub.own_routes import ERROR, error, own_family
 from server_stub.recorder import recorded
 from server_stub.server import Server
 from server_stub.store import ServerClock, StoredVerdict, Transaction, UnitOfWork, User
@@ -311,7 +312,6 @@ def _guarded(handler: Callable[[Server, Call], Awaitable[Reply]]) -> Handler:
     return guarded
 
 
-_ERROR: Final = ref("DeviceError")
 _ANY: Final[dict[str, Any]] = {}
 
 
@@ -336,7 +336,7 @@ def _route(
         "summary": summary,
         "parameters": [query(name) for name in names],
         "responses": {"200": response("OK", _ANY)}
-        | {str(status): response(text, _ERROR) for status, text in refusals.items()},
+        | {str(status): response(text, ERROR) for status, text in refusals.items()},
     }
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
@@ -344,10 +344,10 @@ def _route(
 
 
 _NUMBER: Final = {"type": "number", "minimum": 0}
-DIALECT: Final = Dialect(
-    name="stub",
-    prefix="/_stub",
-    endpoints=(
+DIALECT: Final = own_family(
+    "stub",
+    "/_stub",
+    (
         _route("POST", "/reset", reset, "Everything as on a fresh server, save the clock"),
         _route("GET", "/clock", get_clock, "The server's clock"),
         _route(
@@ -380,12 +380,4 @@ DIALECT: Final = Dialect(
         _route("GET", "/payments", get_payments, "Executed payments", "dialect", "user"),
         _route("GET", "/health", health, "Whether the server and its database are well"),
     ),
-    not_found=lambda _: error(404, "unknown_route", "no such route"),
-    method_not_allowed=lambda _: error(405, "method", "method not allowed here"),
-    too_large=lambda _: error(413, "too_large", "expected a body of at most 64 KiB"),
-    unavailable=lambda _: Reply(
-        503, {"error": {"code": "unavailable", "message": "busy; try again"}}, {"Retry-After": "1"}
-    ),
-    broken=lambda _: error(500, "internal", "something went wrong here"),
-    bad_format=lambda _, problem: error(400, "not_valid", str(problem), problem.field),
 )

@@ -80,7 +80,7 @@ def refuse(code: str, info: str = NOT_ALLOWED) -> Refusal:
 def key_accepted(call: Call) -> bool:
     """Whether the call bears a known API key."""
     key = call.headers.get("x-apikey", "").encode()
-    return any([hmac.compare_digest(key, known.encode()) for known in BANK.api_keys])
+    return any(hmac.compare_digest(key, known.encode()) for known in BANK.api_keys)
 
 
 def check_api_key(call: Call) -> None:

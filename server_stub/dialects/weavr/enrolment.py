@@ -130,7 +130,7 @@ def begin_push(visit: Visit) -> Reply:
 
 def unlink(visit: Visit) -> Reply:
     """`DELETE /authentication_factors/push/{channel}` (Multi): the factor is inactive; a phone's keys are revoked with it."""
-    from server_stub.device_api import retire
+    from server_stub.devices import retire
 
     wanted = channel(visit.call, PUSH_CHANNELS)
     if not visit.user.document["active"]:

@@ -1,14 +1,13 @@
-"""`/device/v1`: what the phone itself needs. Enrolment, the step-ups that wait for it, and its inbox.
+"""Enrolling a phone: creation options and an activation code by SMS, then one or two keys over one challenge.
 
-Enrolment refuses little (DESIGN section 3): a wrong activation code, a challenge that was not issued, unreadable structures, a key of
-another user. All else that an attestation says is recorded here and judged at each step-up.
+Little is refused here: a wrong activation code, a challenge that was not issued, unreadable structures, a key of another user. All else
+that an attestation says is recorded, and judged at each step-up.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,14 +19,13 @@ from device_keys.entropy import new_digits
 from device_keys.messages import Registration, parse_attestation_object, parse_client_data
 from device_keys.messages import parse_authenticator_data as parse_auth_data
 from server_stub.accounts import note_activity, session_of
-from server_stub.delivery import inbox, send
+from server_stub.delivery import send
+from server_stub.devices import retire
 from server_stub.evidence import CredentialFacts, user_handle
-from server_stub.guard import check_operator
-from server_stub.http import Call, Dialect, Endpoint, EnrolmentRules, Refusal, Reply
-from server_stub.openapi import STRING, json_body, obj, query, ref, response
-from server_stub.relying_party import deliver, issue_nonce
+from server_stub.http import Call, EnrolmentRules, Reply
+from server_stub.own_routes import error, refuse
 from server_stub.server import Server
-from server_stub.store import Device, Enrolment, Session, Transaction, UnitOfWork
+from server_stub.store import Device, Enrolment, Session, UnitOfWork
 
 CODE_LIFE: Final = timedelta(seconds=300)
 CODE_TRIES: Final = 5
@@ -38,19 +36,6 @@ CHANNELS: Final = (
     {"feature": "passcode", "channel": "branch", "verified": True},
     {"feature": "activation-code", "channel": "sms", "verified": True},
 )
-
-
-def error(status: int, code: str, message: str, field: str | None = None) -> Reply:
-    """The device API's own error shape."""
-    problem = {"code": code, "message": message} | ({"field": field} if field else {})
-    return Reply(status, {"error": problem})
-
-
-def refuse(status: int, code: str, message: str) -> Refusal:
-    return Refusal(error(status, code, message))
-
-
-# --- enrolment -------------------------------------------------------------------------------------------------------
 
 
 def _login(server: Server, unit: UnitOfWork, call: Call) -> tuple[Session, EnrolmentRules]:
@@ -226,23 +211,6 @@ def _replace_devices(unit: UnitOfWork, session: Session) -> None:
             retire(unit, device, "replaced")
 
 
-def retire(unit: UnitOfWork, device: Device, state: str) -> None:
-    """The device and its credentials are no longer accepted; `state`: replaced or revoked."""
-    device.state, device.state_since = state, unit.now
-    unit.put_device(device)
-    for facts in unit.credentials_of_device(device.id):
-        unit.put_credential(msgspec.structs.replace(facts, state=state, state_since=unit.now))
-        unit.log(
-            "credential_revoked",
-            dialect=device.dialect,
-            user=device.user,
-            credential_id=facts.credential_id,
-            device_id=device.id,
-            reason=state,
-        )
-    unit.log("device_released", dialect=device.dialect, user=device.user, device_id=device.id)
-
-
 def _bind(
     unit: UnitOfWork, session: Session, enrolment: Enrolment, credentials: list[tuple[CredentialFacts, str]]
 ) -> None:
@@ -265,217 +233,3 @@ def _bind(
             "credential_activated", **where, **about, sca_ref=code_id, method="activation-code",
             code_expires_at=rfc3339(enrolment.expires_at),
         )  # fmt: skip
-
-
-# --- step-ups --------------------------------------------------------------------------------------------------------
-
-
-def _device(unit: UnitOfWork, call: Call) -> Device:
-    device = unit.device_by_token(call.bearer) if call.bearer else None
-    if device is None or device.state != "active":
-        raise refuse(401, "not_enrolled", "this phone is not enrolled at this server: enrol it (again)")
-    return device
-
-
-def _described(server: Server, transaction: Transaction) -> dict[str, Any]:
-    request = dict(transaction.document.get("request") or {})
-    if request:
-        request["path"] = server.mount_of(transaction.dialect) + request["path"]
-    return {
-        "transactionId": transaction.id,
-        "dialect": transaction.dialect,
-        "kind": transaction.kind,
-        "payload": transaction.payload,
-        "expiresAt": rfc3339(transaction.expires_at),
-        "methods": transaction.methods,
-        "request": request or None,
-        "outcome": transaction.outcome,
-    }
-
-
-async def list_step_ups(server: Server, call: Call) -> Reply:
-    """`GET step-ups`: those that wait for this phone, oldest first, without nonces."""
-    with server.store.reading() as unit:
-        device = _device(unit, call)
-        waiting = unit.open_transactions(device.dialect, device.user)
-        return Reply(200, [_described(server, t) for t in waiting if t.document.get("device", True)])
-
-
-def _step_up(unit: UnitOfWork, device: Device, transaction_id: str) -> Transaction:
-    transaction = unit.transaction(transaction_id)
-    mine = transaction is not None and (transaction.dialect, transaction.user) == (device.dialect, device.user)
-    if transaction is None or not mine or transaction.state != "ISSUED" or unit.now >= transaction.expires_at:
-        raise refuse(404, "unknown_step_up", "step-up: expected the id of one that waits for this phone")
-    return transaction
-
-
-async def get_step_up(server: Server, call: Call) -> Reply:
-    """`GET step-ups/{id}`: what is to be confirmed, with a further nonce; earlier unused ones stay valid for their life."""
-    with server.store.begin() as unit:
-        device = _device(unit, call)
-        transaction = _step_up(unit, device, call.params["id"])
-        nonce, challenge = issue_nonce(unit, transaction)
-        options = {
-            "challenge": b64url_encode(challenge),
-            "rpId": server.policy.rp_id,
-            "timeout": TIMEOUT_MS,
-            "userVerification": "preferred",
-            "allowCredentials": [
-                {"type": "public-key", "id": c.credential_id} for c in unit.credentials_of_device(device.id)
-            ],
-        }
-        return Reply(200, _described(server, transaction) | {"nonce": nonce.value, "publicKey": options})
-
-
-async def answer_step_up(server: Server, call: Call) -> Reply:
-    """`POST step-ups/{id}`: what the phone's user decided; the evidence is kept for one evaluated attempt."""
-    body = call.json()
-    outcome = member(body, "outcome", str)
-    if outcome not in ("approved", "declined"):
-        raise FormatError("outcome", "approved or declined")
-    assertion = member(body, "assertion", dict, required=outcome == "approved")
-    with server.store.begin() as unit:
-        device = _device(unit, call)
-        transaction = _step_up(unit, device, call.params["id"])
-        deliver(unit, transaction, outcome, assertion)
-        hook = server.on_delivered.get(transaction.dialect)
-        if hook is not None:
-            hook(server, unit, transaction)
-        return Reply(200, {"transactionId": transaction.id, "outcome": outcome})
-
-
-# --- inbox -----------------------------------------------------------------------------------------------------------
-
-
-def _addresses(call: Call) -> list[str]:
-    to = [part for part in call.query.get("to", "").split(",") if part]
-    if not to:
-        raise FormatError("to", "a number, a mail address or a push token (several: separated by commas)")
-    # An unescaped plus sign of a number arrives as a space.
-    return [f"+{part[1:]}" if part.startswith(" ") else part for part in to]
-
-
-def _mail_for(unit: UnitOfWork, addresses: list[str], after: int) -> list[dict[str, Any]]:
-    found = [message for address in addresses for message in inbox(unit, to=address, after=after)]
-    return sorted(found, key=lambda message: message["id"])
-
-
-async def get_inbox(server: Server, call: Call) -> Reply:
-    """`GET inbox?to=`: SMS, mail and push for these addresses, oldest first."""
-    check_operator(server, call)
-    with server.store.reading() as unit:
-        return Reply(200, _mail_for(unit, _addresses(call), int(call.query.get("after", "0") or 0)))
-
-
-async def get_events(server: Server, call: Call) -> Reply:
-    """`GET events?to=`: the same as server-sent events, as they arrive; `Last-Event-ID` resumes."""
-    check_operator(server, call)
-    addresses = _addresses(call)
-    given = call.headers.get("last-event-id", "")
-    with server.store.reading() as unit:
-        row = unit.sql.one("last_message_seq")
-    start = int(given) if given.isdigit() else int((row and row[0]) or 0)
-    headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-    return Reply(200, _events(server, addresses, start), headers)
-
-
-async def _events(server: Server, addresses: list[str], after: int) -> AsyncIterator[bytes]:
-    import asyncio
-
-    yield b"retry: 1000\n: connected\n\n"
-    quiet = 0.0
-    while not server.stopping:
-        with server.store.reading() as unit:
-            messages = _mail_for(unit, addresses, after)
-        for message in messages:
-            after = message["id"]
-            yield b"id: %d\nevent: %s\ndata: %s\n\n" % (
-                after,
-                message["channel"].encode(),
-                msgspec.json.encode(message),
-            )
-        quiet = 0.0 if messages else quiet + POLL_SECONDS
-        if quiet >= KEEP_ALIVE_SECONDS:
-            quiet = 0.0
-            yield b": still here\n\n"
-        await asyncio.sleep(POLL_SECONDS)
-
-
-POLL_SECONDS: Final = 0.2
-KEEP_ALIVE_SECONDS: Final = 15.0
-
-_ERROR: Final = ref("DeviceError")
-_COMMON: Final[dict[str, Any]] = {
-    str(status): response(text, _ERROR)
-    for status, text in {
-        400: "Not valid", 401: "Not logged in, or not enrolled", 403: "Refused", 404: "Unknown", 405: "Method not allowed",
-        409: "Conflict", 413: "Over 64 KiB", 503: "Busy",
-    }.items()
-}  # fmt: skip
-
-
-def _operation(
-    summary: str,
-    answer: dict[str, Any] | None = None,
-    body: dict[str, Any] | None = None,
-    status: str = "200",
-    **more: Any,
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "summary": summary,
-        "responses": {status: response("OK", answer or {}), **_COMMON},
-        **more,
-    }
-    if body is not None:
-        operation["requestBody"] = json_body(body)
-    return operation
-
-
-_FINISH: Final = obj(
-    ("activationCode", "credentials"),
-    activationCode=STRING,
-    credentials={"type": "array", "items": {"type": "object"}},
-    appAttest={"type": "object"},
-)
-_ANSWER: Final = obj(("outcome",), outcome={"enum": ["approved", "declined"]}, assertion={"type": "object"})
-
-DIALECT: Final = Dialect(
-    name="device",
-    prefix="/device/v1",
-    endpoints=(
-        Endpoint(
-            "POST", "/enrolments", begin_enrolment, _operation("Begin to enrol a phone", security=[{"bearer": []}])
-        ),
-        Endpoint(
-            "POST",
-            "/enrolments/{id}",
-            finish_enrolment,
-            _operation("Finish it", body=_FINISH, security=[{"bearer": []}]),
-        ),
-        Endpoint("GET", "/step-ups", list_step_ups, _operation("Step-ups that wait for this phone")),
-        Endpoint("GET", "/step-ups/{id}", get_step_up, _operation("One of them, with a further nonce")),
-        Endpoint("POST", "/step-ups/{id}", answer_step_up, _operation("What the user decided", body=_ANSWER)),
-        Endpoint("GET", "/inbox", get_inbox, _operation("Messages", parameters=[query("to", required=True)])),
-        Endpoint(
-            "GET",
-            "/events",
-            get_events,
-            {
-                **_operation("Messages as server-sent events", parameters=[query("to", required=True)]),
-                "responses": {
-                    "200": {"description": "A stream", "content": {"text/event-stream": {"schema": STRING}}},
-                    **_COMMON,
-                },
-            },
-        ),
-    ),
-    not_found=lambda _: error(404, "unknown_route", "no such route"),
-    method_not_allowed=lambda _: error(405, "method", "method not allowed here"),
-    too_large=lambda _: error(413, "too_large", "expected a body of at most 64 KiB"),
-    unavailable=lambda _: Reply(
-        503, {"error": {"code": "unavailable", "message": "busy; try again"}}, {"Retry-After": "1"}
-    ),
-    broken=lambda _: error(500, "internal", "something went wrong here"),
-    bad_format=lambda _, problem: error(400, "not_valid", str(problem), problem.field),
-    schemas={"DeviceError": obj(("error",), error=obj(("code", "message"), code=STRING, message=STRING, field=STRING))},
-)
