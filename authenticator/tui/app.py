@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.geometry import Offset
 
 from authenticator.errors import PhoneError, UsageError
@@ -86,6 +87,7 @@ class PhoneApp(App[int]):
         super().__init__()
         self.handset = handset
         self.desk = Desk()
+        self.stage = Stage()
         self._till: Till | None = None
         self._still = still
         self._children = ExitStack()
@@ -102,7 +104,7 @@ class PhoneApp(App[int]):
     def compose(self) -> ComposeResult:
         with Horizontal(id="desk"), Vertical(id="phone"):
             yield StatusBar()
-            yield Stage()
+            yield self.stage
         yield Hints()
 
     async def on_mount(self) -> None:
@@ -112,11 +114,6 @@ class PhoneApp(App[int]):
         self.query_one(StatusBar).set_fault(None)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._begin)
-
-    @property
-    def stage(self) -> Stage:
-        """Where the views are; the stage of the base screen, whatever lies over it."""
-        return self.screen_stack[0].query_one(Stage)
 
     @property
     def till(self) -> Till:
@@ -182,19 +179,23 @@ class PhoneApp(App[int]):
         self.show_status()
         for view in self.stage.stack:
             if view.is_mounted:
-                view.show()
+                with suppress(NoMatches):  # a view that is being closed has lost its parts already
+                    view.show()
 
     def _tick(self) -> None:
         self.show_status()
         top = self.stage.top
         for view in (top, self.stage.stack[0] if self.stage.stack else None):
             if view is not None and view.is_mounted:
-                view.tick()
+                with suppress(NoMatches):
+                    view.tick()
 
     def show_status(self) -> None:
         """Clock, model, signs and the armed fault."""
         from authenticator.tui.words import clock_time
 
+        if not self.is_running or not self.screen_stack or not self.screen_stack[0].query("#notice"):
+            return  # the screen is being closed
         bar, snapshot, line = self.screen_stack[0].query_one(StatusBar), self.desk.snapshot, self.desk.line
         signs = "✈" if self.handset.airplane.on else "●" if line.up else "○ no server" if line.reason else "○"
         model = "" if snapshot is None else f"{snapshot.model} · {snapshot.level}"
@@ -203,7 +204,8 @@ class PhoneApp(App[int]):
 
     def say(self, text: str, kind: str = "") -> None:
         """A line of news under the status bar; it goes with the next one, or after a while."""
-        self.screen_stack[0].query_one(StatusBar).set_notice(text, kind)
+        with suppress(NoMatches):
+            self.screen_stack[0].query_one(StatusBar).set_notice(text, kind)
         self._news = text
         if text:
             self.set_timer(8.0, lambda: self._unsay(text))
@@ -378,7 +380,8 @@ class PhoneApp(App[int]):
         order = _in_short(sheet.offer.shown)
         await self.do(lambda: self.handset.remember(order, outcome, good=good))
         done = sheet.offer.transaction_id
-        self.desk.pending = [row for row in self.desk.pending if row.get("transactionId") != done]
+        if not sheet.undecided:
+            self.desk.answered.append(done)
         self.desk.later.append(done)
         await self.stage.close(sheet)
         self.say(f"{'✓' if good else '–'} {text}", "good" if good else "")

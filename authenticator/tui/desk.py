@@ -32,6 +32,7 @@ class Desk:
     line: Line = field(default_factory=Line)
     pending: list[dict[str, Any]] = field(default_factory=list)
     later: deque[str] = field(default_factory=lambda: deque(maxlen=MOST))
+    answered: deque[str] = field(default_factory=lambda: deque(maxlen=MOST))
     messages: dict[int, dict[str, Any]] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=dict)
     shown: Offer | None = None
@@ -67,6 +68,10 @@ class Desk:
         """They have been looked at."""
         self.read[channel] = max((int(message["id"]) for message in self.channel(channel)), default=0)
 
+    def waiting(self) -> list[dict[str, Any]]:
+        """Those that wait for the user; the answered ones wait for their client."""
+        return [row for row in self.pending if str(row.get("transactionId")) not in self.answered]
+
     def next_to_show(self) -> str | None:
-        """The oldest step-up that was not put off."""
-        return next((name for row in self.pending if (name := str(row.get("transactionId"))) not in self.later), None)
+        """The oldest step-up that was neither answered nor put off."""
+        return next((name for row in self.waiting() if (name := str(row.get("transactionId"))) not in self.later), None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NEWEST: Final = 40
 SHOWN_CALLS: Final = 6
+FEW_CALLS: Final = 3
 MARKS: Final = {"pass": "✓", "fail": "✗", "not_run": "–", "not_applicable": "·", "undetermined": "?"}
 _STYLES: Final = {"pass": "", "fail": "bold $error", "not_run": "$muted", "not_applicable": "$muted"}
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -54,12 +55,12 @@ def _is_poll(call: dict[str, Any]) -> bool:
     return str(call["path"]) == "/device/v1/step-ups" and call["method"] == "GET"
 
 
-def traffic(facts: Facts, width: int) -> Content:
+def traffic(facts: Facts, most: int = SHOWN_CALLS) -> Content:
     """The newest calls, oldest first: time, who asked whom, what, and the answer."""
     from authenticator.display import visible
 
     parts: list[Any] = []
-    for call in facts.calls:
+    for call in facts.calls[-most:]:
         who = "phone" if str(call["path"]).startswith("/device") else "client"
         parts += [
             (f"{str(call['at'])[11:19]} ", "$muted"),
@@ -145,7 +146,7 @@ def _key(factor: str) -> str:
     return "biometric (released per use)" if factor == "biometric" else "possession (with the passcode)"
 
 
-def verdict(facts: Facts, width: int, *, whole: bool) -> Content:
+def verdict(facts: Facts, *, whole: bool) -> Content:
     """The verdict: accepted or not, elements with their grades, then every finding that is not a plain pass; `whole`: all of them."""
     if facts.transaction is None:
         return Content("No transaction yet.")

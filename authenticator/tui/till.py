@@ -1,7 +1,8 @@
 """Step-ups on the screen: what is shown, and the signing of exactly that. Without Textual; every call may block.
 
-Between showing and signing minutes may pass, and a nonce lives shorter than a transaction. So a fresh nonce is fetched when the
-user decides, and nothing is signed unless the order that came with it is, byte for byte in canonical form, the one on the screen (RTS Art. 5(1)).
+Between showing and signing minutes may pass, and a nonce lives shorter than a transaction. So a fresh nonce is fetched when the user
+decides, and nothing is signed unless the order that came with it is the one on the screen, compared by its canonical form's digest
+(RTS Art. 5(1)).
 """
 
 from __future__ import annotations

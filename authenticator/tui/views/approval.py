@@ -56,6 +56,7 @@ before it can be signed."""
         self.busy = False
         self.done = False
         self._whole = 1.0
+        self.undecided = False
         self._ready = False
         self._seen = False
 
@@ -99,8 +100,8 @@ before it can be signed."""
 
     def _look(self) -> None:
         """Has the end of the order been on the screen?"""
-        if not self.is_attached:
-            return
+        if not self.is_attached or not self.query("#approval-more"):
+            return  # the sheet is being closed
         order = self.query_one("#order", VerticalScroll)
         self._fit(order)
         if order.size.height and order.scroll_target_y >= order.max_scroll_y:
@@ -258,6 +259,7 @@ before it can be signed."""
 
     def _finish(self, text: str, *, good: bool, outcome: str) -> None:
         self.done = True
+        self.undecided = outcome not in ("paid", "approved", "declined")
         self.phone_app.run_worker(self.phone_app.decided(self, text, good=good, outcome=outcome), group="decided")
 
 

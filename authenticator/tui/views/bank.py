@@ -40,7 +40,10 @@ The bank does not say which element of a refused step-up failed; the reviewer's 
     def show(self) -> None:
         desk, listing = self.phone_app.desk, self.query_one(OptionList)
         chosen = listing.highlighted
-        waiting = [Option(_waiting(row), id=f"wait-{row.get('transactionId')}") for row in desk.pending]
+        waiting = [
+            Option(_waiting(row, answered=row not in desk.waiting()), id=f"wait-{row.get('transactionId')}")
+            for row in desk.pending
+        ]
         past = [
             Option(_past(entry), disabled=True) for entry in reversed(desk.snapshot.history if desk.snapshot else ())
         ]
@@ -58,10 +61,12 @@ The bank does not say which element of a refused step-up failed; the reviewer's 
             self.phone_app.open_approval(name.removeprefix("wait-"))
 
 
-def _waiting(row: dict[str, object]) -> Content:
+def _waiting(row: dict[str, object], *, answered: bool) -> Content:
     from authenticator.display import show
 
     shown = show(str(row.get("kind")), row.get("payload"))
+    if answered:
+        return Content.assemble("– ", shown.sentence(), ("\n  answered; its client goes on", "$muted"))
     return Content.assemble(("● ", "$accent"), (shown.sentence(), "bold"), "\n  waits for you")
 
 

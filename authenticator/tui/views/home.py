@@ -84,7 +84,7 @@ Ctrl+P has everything by name."""
     def show(self) -> None:
         desk = self.phone_app.desk
         counts = {
-            "bank": len(desk.pending),
+            "bank": len(desk.waiting()),
             "messages": desk.unread("sms"),
             "mail": desk.unread("email"),
             "codes": 0,

@@ -51,7 +51,7 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
         self.tick()
 
     def show(self) -> None:
-        waiting, unread = len(self.phone_app.desk.pending), self.phone_app.desk.unread()
+        waiting, unread = len(self.phone_app.desk.waiting()), self.phone_app.desk.unread()
         news = [words.plural(waiting, "approval") + (" waits" if waiting == 1 else " wait")] if waiting else []
         news += [words.plural(unread, "new message")] if unread else []
         self.query_one("#lock-news", Static).update("● " + " · ".join(news) if news else "")

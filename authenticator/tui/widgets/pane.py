@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from authenticator.tui.app import PhoneApp
 
 POLL_SECONDS = 1.0
+TALL = 30
 
 
 class Pane(VerticalScroll, can_focus=True):
@@ -84,9 +85,9 @@ class Pane(VerticalScroll, can_focus=True):
             self._show()
 
     def _show(self) -> None:
-        width = max(20, self.size.width - 4)
-        self.query_one("#pane-traffic", Static).update(reviewing.traffic(self._facts, width))
-        self.query_one("#pane-verdict", Static).update(reviewing.verdict(self._facts, width, whole=self._all))
+        most = reviewing.FEW_CALLS if self.size.height < TALL else reviewing.SHOWN_CALLS
+        self.query_one("#pane-traffic", Static).update(reviewing.traffic(self._facts, most))
+        self.query_one("#pane-verdict", Static).update(reviewing.verdict(self._facts, whole=self._all))
         self._show_signed()
 
     def _show_signed(self) -> None:

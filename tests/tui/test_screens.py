@@ -1,0 +1,256 @@
+"""Every screen: reachable in two keys from Home, explained, hinted at in six, and looking as it was last looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from authenticator.tui.app import PhoneApp
+from authenticator.tui.themes import THEMES
+from authenticator.tui.widgets.hints import MOST
+
+from .conftest import LARGE, SMALL, Client, Driver, Play
+
+# From Home: the keys, and the view that they open.
+REACHED = {
+    "bank": (("1",), "Bank"),
+    "payment": (("n",), "PaymentForm"),
+    "messages": (("2",), "Messages"),
+    "mail": (("3",), "Mail"),
+    "codes": (("4",), "Codes"),
+    "add-account": (("4", "a"), "AddAccount"),
+    "security": (("5",), "Security"),
+    "attestation": (("5", "enter"), "Attestation"),
+    "wipe": (("5", "w"), "Confirm"),
+    "setup": (("6",), "Setup"),
+    "faults": (("6", "f"), "Faults"),
+    "new-finger": (("6", "e"), "Confirm"),
+    "profiles": (("6", "o"), "Profiles"),
+    "lock": (("l",), "Lock"),
+    "help": (("question_mark",), "Help"),
+}
+Snapshot = Callable[[PhoneApp, str], None]
+
+
+async def _settled(screen: Driver) -> None:
+    """Nothing runs but the line to the server."""
+    calm = ("live", "default")
+
+    def at_rest() -> bool:
+        return not [w for w in screen.app.workers if not w.is_finished and w.group not in calm and "pad" not in w.group]
+
+    await screen.until(lambda: at_rest() or (screen.app.stage.top is not None and screen.app.stage.top.answer), "rest")
+    for _ in range(3):
+        await screen.pilot.pause(0.05)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x40"])
+def test_each_screen_is_two_keys_from_home_has_help_and_at_most_six_hints(
+    play: Play, snapshot: Snapshot, size: tuple[int, int]
+) -> None:
+    """Issue 7, point 1: each screen and its picture at both sizes, under a frozen clock."""
+
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        await _settled(screen)
+        screen.app.say("")
+        if size == LARGE:
+            await screen.sees("On the wire")
+        for name, (keys, view) in REACHED.items():
+            assert len(keys) <= 2
+            for key in keys:
+                await screen.press(key)
+                await _settled(screen)
+            await screen.reaches(view)
+            await _settled(screen)
+            assert len(screen.top.HELP) > 15, name
+            assert 1 < len(screen.hints()) <= MOST, (name, screen.hints())
+            snapshot(screen.app, f"{name}-{size[0]}x{size[1]}")
+            if view == "Lock":
+                await screen.press("b")
+            while type(screen.top).__name__ != "Home":
+                await screen.press("escape")
+                await _settled(screen)
+
+    play(scenario, size=size)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x40"])
+def test_the_first_run_the_sheet_and_the_verdict_look_as_they_did(
+    play: Play, client: Client, snapshot: Snapshot, size: tuple[int, int]
+) -> None:
+    wide = f"{size[0]}x{size[1]}"
+
+    async def scenario(screen: Driver) -> None:
+        await screen.sees("Enrol with the demo user")
+        await _settled(screen)
+        snapshot(screen.app, f"welcome-{wide}")
+        await screen.press("enter")
+        await screen.sees("Make a test payment")
+        await screen.press("enter")
+        await screen.reaches("Approval")
+        await _settled(screen)
+        if size == LARGE:
+            await screen.sees("issued: no step-up call was judged yet")
+        snapshot(screen.app, f"approval-{wide}")
+        await screen.press("b")
+        await screen.sees("✓ a payment approved")
+        await _settled(screen)
+        if size == SMALL:
+            await screen.press("f2")
+        await screen.sees("✓ accepted (attempt 1)")
+        await _settled(screen)
+        snapshot(screen.app, f"paid-{wide}")
+
+    play(scenario, size=size)
+
+
+@pytest.mark.parametrize("theme", [theme.name for theme in THEMES])
+def test_home_in_every_theme(play: Play, snapshot: Snapshot, theme: str) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        screen.app.theme = theme
+        await _settled(screen)
+        screen.app.say("")
+        await _settled(screen)
+        snapshot(screen.app, f"home-{theme}")
+
+    play(scenario)
+
+
+def test_the_pane_covers_a_narrow_screen_and_goes_again(play: Play) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        await screen.press("f2")
+        await screen.sees("On the wire")
+        assert "Bank" not in screen.text()
+        await screen.press("f2")
+        await screen.sees("1 Bank")
+        assert "On the wire" not in screen.text()
+
+    play(scenario)
+
+
+def test_the_pane_names_the_check_that_failed_and_the_phone_does_not(play: Play, client: Client) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        screen.app.handset.fault = "altered-payee"
+        transaction, _ = client.begin_payment()
+        await screen.reaches("Approval")
+        await screen.press("b")
+        await screen.sees("Signed and delivered")
+        client.step_up(transaction, biometric=True)
+        await screen.sees("✗ refused (attempt 1)")
+        await screen.sees("✗ binding.payee")
+        phone = "".join(line[:43] for line in screen.text().splitlines())
+        assert "binding.payee" not in phone
+
+    play(scenario, size=LARGE)
+
+
+def test_the_palette_lists_everything(play: Play) -> None:
+    from authenticator.tui.palette import commands
+
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        names = {command.title for command in commands(screen.app)}
+        assert {"Home", "Bank", "Messages", "Mail", "Codes", "Security", "Setup", "Faults", "Lock", "Theme"} <= names
+        await screen.press("ctrl+p")
+        await screen.until(lambda: len(screen.app.screen_stack) == 2, "the palette")
+        await screen.type("faults")
+        await screen.pilot.pause(0.3)
+        await screen.press("enter")
+        await screen.reaches("Faults")
+
+    play(scenario)
+
+
+def test_a_new_finger_says_which_keys_die_before_it_happens_and_then_they_are_dead(play: Play, client: Client) -> None:
+    """phone-behaviour section 1: a biometric-only key is invalidated for good; the possession key survives."""
+
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        await screen.press("6")
+        await screen.reaches("Setup")
+        await screen.press("e")
+        await screen.reaches("Confirm")
+        assert "These keys die for good" in screen.flat()
+        assert all(not row["invalidated"] for row in screen.app.handset.snapshot().keys)
+        await screen.press("y")
+        await screen.sees("1 key died of it")
+        dead = {row["gate"]: row["invalidated"] for row in screen.app.handset.snapshot().keys}
+        assert dead == {"none": False, "biometric": True}
+        client.begin_payment()
+        await screen.reaches("Approval")
+        await screen.press("b")
+        await screen.sees("This key died when the fingers changed")
+        await screen.press("p")
+        await screen.sees("Signed and delivered")
+
+    play(scenario)
+
+
+def test_another_phone_starts_over(play: Play) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        await screen.press("6")
+        await screen.reaches("Setup")
+        await screen.press("o")
+        await screen.reaches("Profiles")
+        names = [screen.top.query_one("OptionList").get_option_at_index(n).id for n in range(4)]  # type: ignore[attr-defined]
+        for _ in range(names.index("iphone-17") + 1):
+            await screen.press("down")
+        await screen.press("enter")
+        await screen.reaches("Confirm")
+        await screen.press("y")
+        await screen.sees("iPhone 17 · Enclave")
+        await screen.sees("Enrol with the demo user")
+        await screen.press("enter")
+        await screen.sees("Make a test payment")
+        await screen.press("enter")
+        await screen.reaches("Approval")
+        assert "face" in screen.flat()
+        await screen.press("b")
+        await screen.sees("✓ a payment approved")
+
+    play(scenario)
+
+
+def test_airplane_mode_sends_nothing_and_says_so(play: Play, client: Client) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        await screen.press("6")
+        await screen.reaches("Setup")
+        await screen.press("a")
+        await screen.sees("✈")
+        client.begin_payment()
+        await screen.press("escape", "n")
+        await screen.reaches("PaymentForm")
+        await screen.press("enter")
+        await screen.sees("Airplane mode is on: nothing was sent.")
+        await screen.press("escape")
+        assert not screen.app.desk.pending
+        screen.app.action_airplane()
+        await screen.reaches("Approval")
+
+    play(scenario)
+
+
+def test_a_skewed_clock_is_judged_by_the_server(play: Play, client: Client) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        await screen.press("6")
+        await screen.reaches("Setup")
+        for _ in range(7):
+            await screen.press("minus")
+        await screen.sees("7:00 slow")
+        await screen.sees("09:34")
+        transaction, _ = client.begin_payment()
+        await screen.reaches("Approval")
+        await screen.press("b")
+        await screen.sees("Signed and delivered")
+        assert client.step_up(transaction, biometric=True).status_code == 403
+        assert client.failing(transaction) == {"challenge.skew"}
+
+    play(scenario)
