@@ -59,13 +59,19 @@ def main(args: Namespace, output: Output) -> None:
     if not near and not args.token:
         raise UsageError("--host: another address than loopback demands --token", field="--host")
     with tempfile.TemporaryDirectory(prefix="stepup-phones-") as temporary:
-        folder = Path(args.home) / "control" if args.home else Path(temporary)
+        folder, secret = Path(temporary), None
+        if args.home:  # phones that stay: sealed under this user's secret, found again at the next start
+            from authenticator.phone import default_secret
+
+            folder, secret = Path(args.home) / "control", default_secret()
         listener = bind(args.host, args.port)
-        serve(create_app(open_control(args.server, folder, args.token), args.token), listener, output)
+        serve(create_app(open_control(args.server, folder, args.token, secret=secret), args.token), listener, output)
 
 
-def open_control(server: str, folder: Any, token: str | None = None, http_factory: Any = None) -> Control:
-    """The state behind the API: no phones yet, one server."""
+def open_control(
+    server: str, folder: Any, token: str | None = None, http_factory: Any = None, secret: bytes | None = None
+) -> Control:
+    """The state behind the API: one server, and the phones that `folder` holds. `secret` None: sealed for this process alone."""
     from authenticator.client import ServerClient, open_http, server_url
     from authenticator.control_commands import Control
     from authenticator.control_events import Events
@@ -75,7 +81,7 @@ def open_control(server: str, folder: Any, token: str | None = None, http_factor
     url, factory, events = server_url(server), http_factory or open_http, Events()
 
     def make(home: Any, **options: Any) -> VirtualAuthenticator:
-        return VirtualAuthenticator(home, url, http_factory=factory, token=token, **options)
+        return VirtualAuthenticator(home, url, http_factory=factory, token=token, secret=secret, **options)
 
     return Control(Phones(folder, make, events), ServerClient(url, factory(url), token=token), events)
 
@@ -185,10 +191,13 @@ def check_caller(headers: Mapping[str, str], token: str | None) -> None:
     elif _name(headers.get("host", "")) not in LOOPBACK_NAMES:
         raise ControlError(403, "refused", "Host: expected a loopback name; elsewhere serve with --token")
     origin = headers.get("origin")
-    foreign = origin is not None and (urlsplit(origin).hostname or "") not in LOOPBACK_NAMES
+    foreign = origin is not None and _name(origin.partition("://")[2]) not in LOOPBACK_NAMES
     if foreign or headers.get("sec-fetch-site", "none") == "cross-site":
         raise ControlError(403, "refused", "Origin: web pages of other origins may not use this API")
 
 
 def _name(host: str) -> str:
-    return (urlsplit(f"//{host}").hostname or "").lower()
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:  # as in "[::1"
+        return ""

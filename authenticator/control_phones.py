@@ -14,6 +14,7 @@ from typing import Any, Final
 from authenticator.control_events import Events
 from authenticator.control_messages import AddVirtualAuthenticator, SetAnswers
 from authenticator.errors import PhoneError, Refused, UsageError
+from authenticator.phone import STORE_FILE
 from authenticator.rules import ALWAYS, ASK, NEVER, Decision, Rule
 from authenticator.virtual import VirtualAuthenticator
 from device_keys.entropy import SystemEntropy, new_uuid
@@ -96,6 +97,11 @@ class Phones:
         self._thread = threading.Thread(target=self._watch, name="control", daemon=True)
 
     def start(self) -> None:
+        """Take up the phones that are in the folder from an earlier run, and begin to watch."""
+        for store in sorted(self.folder.glob(f"*/{STORE_FILE}")):
+            device = self._make(store.parent)
+            device.use_profile(device.phone.state.profile)
+            self._phones[store.parent.name] = ControlledPhone(store.parent.name, device, store.parent)
         self._thread.start()
 
     def close(self) -> None:

@@ -262,3 +262,22 @@ def test_it(live_verification_server, verification_server, make_virtual_authenti
     ran = run_pytest(source, "-n", "4")
     assert ran.code == 0, ran.text
     assert "8 passed" in ran.text
+
+
+def test_at_weavr_the_phone_enrols_too(run_pytest: Run) -> None:
+    ran = run_pytest(
+        """
+import pytest
+
+@pytest.mark.stepup_dialect("weavr")
+def test_it(verification_server, enrolled_authenticator):
+    (enrolment,) = enrolled_authenticator.enrolments
+    assert enrolment.dialect == "weavr"
+    assert enrolled_authenticator.pending() == []
+
+@pytest.mark.stepup_dialect("loginradius")
+def test_no_phone_to_enrol(virtual_authenticator):
+    assert virtual_authenticator.enrolments == []
+"""
+    )
+    assert ran.code == 0, ran.text

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.proxy.conftest import ORDER, PASSCODE, Client, World
+from tests.proxy.conftest import ORDER, PASSCODE, Client, World, child
 
 
 @pytest.mark.parametrize("biometric", [False, True])
@@ -171,3 +173,23 @@ def test_a_phone_that_is_not_enrolled_is_said_and_the_call_goes_on(
     assert "not enrolled" in world.said()
     transaction_id = client.ask()
     assert client.step_up(transaction_id).json()["code"] == "403.000.52"
+
+
+def test_tls_all_the_way(environment: dict[str, str], tmp_path: Path, client_of: Callable[..., Client]) -> None:
+    """The phone trusts the local test CA without being told; the server sees TLS, so RTS-35.1 can pass."""
+    import ssl
+
+    options = ("serve", "--port", "0", "--database", "memory", "--dialect", "bank", "--tls")
+    with ExitStack() as stack:
+        server = stack.enter_context(child(environment, "server_stub", *options, log=tmp_path / "server.log"))
+        assert server.startswith("https://")
+        world = World(environment, tmp_path, server, stack)
+        world.phone("enrol", "--passcode", PASSCODE)
+        context = ssl.create_default_context(cafile=f"{environment['STEPUP_CA_DIR']}/ca.pem")
+        client = client_of(world.proxy("--tls"), verify=context)
+        transaction_id = client.ask()
+        assert client.step_up(transaction_id).status_code == 200
+        with httpx2.Client(verify=context) as http:
+            verdict = http.get(f"{server}/_stub/transactions/{transaction_id}/verdict").json()
+    rules = {rule["id"]: rule["verdict"] for rule in verdict["compliance"]["rules"]}
+    assert [verdict for name, verdict in rules.items() if name.startswith("RTS-35.1")] == ["pass"]
