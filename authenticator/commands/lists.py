@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from authenticator.output import Output, table
+from device_keys.clock import parse_instant
+
+if TYPE_CHECKING:
+    from authenticator.phone import Phone
+
+LONGEST_HONEST_RUN: Final = timedelta(seconds=60)
 
 
 def profiles(args: Namespace, output: Output) -> None:
@@ -34,16 +43,33 @@ def run_fault(args: Namespace, output: Output) -> None:
     import tempfile
     from pathlib import Path
 
+    from authenticator.client import server_url
     from authenticator.faults import find_fault
-    from authenticator.faults.flows import Stage, play, summary
+    from authenticator.faults.flows import Stage, own_stage, play, summary
     from authenticator.phone import Phone
 
-    fault = find_fault(args.run)
+    fault, server = find_fault(args.run, "--run"), server_url(args.server)
     with tempfile.TemporaryDirectory() as home:
         phone = Phone(Path(home), secret=b"a fresh phone for one run of one", token=args.token)
-        result = summary(fault.name, play(fault, Stage(args.server, fault.profiles[0]), phone))
+        profile = fault.profiles[0]
+        stage = own_stage(server, profile, phone) if fault.code_script is None else Stage(server, profile)
+        with _noticed_clock(phone, server, output):
+            result = summary(fault.name, play(fault, stage, phone))
         phone.close()
     show_run(result, output)
+
+
+@contextmanager
+def _noticed_clock(phone: Phone, server: str, output: Output) -> Iterator[None]:
+    """Says so where the run has advanced the server's clock: other phones and sessions of that server are older now."""
+
+    def now() -> datetime:
+        return parse_instant(phone.server(server).stub("GET", "clock")["now"])
+
+    before = now()
+    yield
+    if now() - before > LONGEST_HONEST_RUN:
+        output.say("This run advanced the server's clock. To put it back: stepup-server clock release")
 
 
 def show_run(result: dict[str, Any], output: Output) -> None:
@@ -69,8 +95,9 @@ def run_scenario(args: Namespace, output: Output) -> None:
     import tempfile
     from pathlib import Path
 
+    from authenticator.client import server_url
     from authenticator.errors import UsageError
-    from authenticator.faults.flows import Stage, summary
+    from authenticator.faults.flows import own_stage, summary
     from authenticator.phone import Phone
     from authenticator.scenarios import SCENARIOS
 
@@ -79,6 +106,8 @@ def run_scenario(args: Namespace, output: Output) -> None:
         raise UsageError(f"--run: no scenario is called {args.run!r}; stepup-phone scenarios lists them", field="--run")
     with tempfile.TemporaryDirectory() as home:
         phone = Phone(Path(home), secret=b"a fresh phone for one run of one", token=args.token)
-        result = summary(scenario.name, scenario.play(Stage(args.server, scenario.profile), phone))
+        stage = own_stage(server_url(args.server), scenario.profile, phone)
+        with _noticed_clock(phone, stage.server, output):
+            result = summary(scenario.name, scenario.play(stage, phone))
         phone.close()
     show_run(result, output)

@@ -27,9 +27,9 @@ def _pair(faults: tuple[Fault, ...]) -> tuple[dict[str, Fault], dict[str, Fault]
 FAULTS, VARIANTS = _pair(_ALL)
 
 
-def find_fault(name: str) -> Fault:
-    """The fault or variant of that name; `UsageError` points to the list."""
+def find_fault(name: str, option: str = "--fault") -> Fault:
+    """The fault or variant of that name; `UsageError` names the option and points to the list."""
     fault = FAULTS.get(name) or VARIANTS.get(name)
     if fault is None:
-        raise UsageError(f"--fault: no fault is called {name!r}; stepup-phone faults lists them", field="--fault")
+        raise UsageError(f"{option}: no fault is called {name!r}; stepup-phone faults lists them", field=option)
     return fault

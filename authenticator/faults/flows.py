@@ -14,6 +14,7 @@ from authenticator.faults.codes import CodeApp
 from authenticator.faults.fault import CodeScript, Fault, Flow
 from authenticator.phone import Phone
 from authenticator.state import BIOMETRIC, POSSESSION
+from device_keys.entropy import new_uuid
 
 ORDER: Final = domestic_payment("10.00", "GBP", "ACME Ltd", "112233", "12345678")
 
@@ -34,6 +35,14 @@ class Stage:
 
     def __repr__(self) -> str:
         return f"Stage({self.server!r}, {self.profile!r})"
+
+
+def own_stage(server: str, profile: str, phone: Phone) -> Stage:
+    """A stage with a bank customer made for one run, so that it unseats no phone and blocks no user of others."""
+    stage = Stage(server, profile, user=new_uuid(phone.entropy, "user"), passcode="246810", number="+447700900150")
+    customer = {"id": stage.user, "passcode": stage.passcode, "mobile": stage.number, "balances": {"GBP": "10000.00"}}
+    phone.server(server).stub("PUT", "users", {"dialect": "bank", **customer})
+    return stage
 
 
 def uses_biometric(fault: Fault) -> bool:
