@@ -41,14 +41,17 @@ def describe_bank_user(user: User) -> dict[str, Any]:
 
 
 def bank_user_from_json(body: Mapping[str, Any], old: User | None, unit: UnitOfWork) -> User:
-    """A bank user as `PUT /_stub/users` gives it: `id`, `passcode`, `mobile`, `balances`; what is absent stays as it was."""
+    """A bank user as `PUT /_stub/users` gives it: `id`, `passcode`, `mobile`, `balances`; what is absent stays as it was.
+
+    Only the built-in passcode, which everyone knows, is ever shown: of another, a hash is kept and nothing else.
+    """
     from device_keys.orders import minor_units
 
     user_id = member(body, "id", str)
     user = old or User("bank", user_id, user_id, {"balances": {}, "mobile": None, "plain": {}})
     passcode = member(body, "passcode", str, required=old is None)
     if passcode is not None:
-        user.document |= {"passcode": hash_secret(passcode, unit.entropy), "plain": {"passcode": passcode}}
+        user.document |= {"passcode": hash_secret(passcode, unit.entropy), "plain": {}}
     if (mobile := member(body, "mobile", str, required=False)) is not None:
         user.document["mobile"] = mobile
     balances = member(body, "balances", dict, required=False)

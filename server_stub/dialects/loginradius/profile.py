@@ -222,7 +222,8 @@ def _put_secrets(body: Mapping[str, Any], document: dict[str, Any], unit: UnitOf
     for name, value in (("password", password), ("pin", pin)):
         if value is not None:
             document[name] = hash_secret(value, unit.entropy)
-            document["plain"] = {**document.get("plain", {}), name: value}
+            # Only built-in secrets, which everyone knows, are ever shown.
+            document["plain"] = {kept: shown for kept, shown in document.get("plain", {}).items() if kept != name}
 
 
 def _put_emails(body: Mapping[str, Any], document: dict[str, Any], *, new: bool) -> None:

@@ -72,7 +72,7 @@ def _set(user: User, password: str, hashed: str) -> None:
     document = user.document
     earlier = [document["password"]] if document["password"] else []
     document["passwordHistory"] = [*document.get("passwordHistory", []), *earlier][-WEAVR.passwords_remembered :]
-    document |= {"password": hashed, "plain": {"password": password}, "passwordExpired": False}
+    document |= {"password": hashed, "plain": {}, "passwordExpired": False}
 
 
 def _info(user: User) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _set_password(document: dict[str, Any], password: str | None, unit: UnitOfWo
     from server_stub.passwords import hash_secret
 
     document["password"] = None if password is None else hash_secret(password, unit.entropy)
-    document["plain"] = {} if password is None else {"password": password}
+    document["plain"] = {}
 
 
 def _programme(given: dict[str, Any]) -> dict[str, Any]:
