@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -118,30 +119,44 @@ class Client:
     """Kept connections to one server; each carries a queue of prepared requests, one at a time."""
 
     def __init__(self, port: int, connections: int) -> None:
-        self._sockets = []
-        for _ in range(connections):
-            connection = socket.create_connection((HOST, port), timeout=60)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sockets.append(connection)
+        self._port = port
+        self._sockets: list[socket.socket | None] = [None] * connections
 
-    @property
-    def connections(self) -> int:
-        return len(self._sockets)
+    def _ready(self) -> list[socket.socket]:
+        """The connections, opened again where the server ended an idle one."""
+        self._sockets = [one if one is not None and not _hung_up(one) else _connect(self._port) for one in self._sockets]
+        return [one for one in self._sockets if one is not None]
 
     def send_all(self, requests: Sequence[bytes]) -> float:
         """Send request i on connection i modulo their number; the seconds until all were answered with 200."""
+        connections = self._ready()
         begun = time.perf_counter()
-        for start in range(0, len(requests), len(self._sockets)):
-            batch = requests[start : start + len(self._sockets)]
-            for connection, request in zip(self._sockets, batch, strict=False):
+        for start in range(0, len(requests), len(connections)):
+            batch = requests[start : start + len(connections)]
+            for connection, request in zip(connections, batch, strict=False):
                 connection.sendall(request)
-            for connection, _ in zip(self._sockets, batch, strict=False):
+            for connection, _ in zip(connections, batch, strict=False):
                 _must_be_200(_read_answer(connection))
         return time.perf_counter() - begun
 
     def close(self) -> None:
         for connection in self._sockets:
-            connection.close()
+            if connection is not None:
+                connection.close()
+
+
+def _connect(port: int) -> socket.socket:
+    connection = socket.create_connection((HOST, port), timeout=60)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether an idle connection has something to read, which can only be its end."""
+    if not select.select([connection], [], [], 0)[0]:
+        return False
+    connection.close()
+    return True
 
 
 def _read_answer(connection: socket.socket) -> bytes:

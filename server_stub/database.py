@@ -20,6 +20,8 @@ MEMORY: Final = "memory"
 # Any constant serves: it names the one lock that PostgreSQL's writers share.
 ADVISORY_LOCK: Final = 0x57E9_0001
 BUSY_SECONDS: Final = 5.0
+# Pages of journal (4 KiB each) after which a commit of SQLite's writes them back itself: the safety net under `checkpoint`.
+LATE_CHECKPOINT: Final = 16_000
 
 
 class DatabaseUnavailable(Exception):
@@ -95,8 +97,9 @@ class SQLite:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.commits = 0
         self._lock = threading.RLock()
-        path = ":memory:" if url == MEMORY else url.removeprefix("sqlite:///")
+        self._path = path = ":memory:" if url == MEMORY else url.removeprefix("sqlite:///")
         try:
             if path != ":memory:":
                 _prepare_file(Path(path))
@@ -126,6 +129,7 @@ class SQLite:
             try:
                 yield _SQLiteStatements(self._connection)
                 self._connection.execute("COMMIT")
+                self.commits += 1
             except sqlite3.Error as error:
                 self._roll_back()
                 raise DatabaseUnavailable(str(error)) from error
@@ -154,6 +158,20 @@ class SQLite:
         if self._connection.in_transaction:
             with suppress(sqlite3.Error):  # a full disk may have rolled it back already
                 self._connection.execute("ROLLBACK")
+
+    def checkpoint_late(self) -> None:
+        """From here on somebody calls `checkpoint` regularly: commits need not wait for it."""
+        with self._lock:
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {LATE_CHECKPOINT}")
+
+    def checkpoint(self) -> None:
+        """Write the journal's pages back to the database, over a connection of its own, so that no transaction waits. Not for `memory`."""
+        with suppress(sqlite3.Error):  # busy, or the disk is full: the next one will do it
+            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            try:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            finally:
+                connection.close()
 
     def close(self) -> None:
         with self._lock:

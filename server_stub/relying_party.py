@@ -16,11 +16,11 @@ from typing import Any, Literal
 import msgspec
 
 from device_keys.clock import rfc3339
-from device_keys.encoding import FormatError, b64url_decode, b64url_encode, canonical_json, parse_json_object
-from device_keys.messages import Assertion, Kind, payload_digest, step_up_challenge
+from device_keys.encoding import FormatError, b64url_decode, b64url_encode, canonical_json
+from device_keys.messages import Kind, payload_digest, step_up_challenge
 from device_keys.orders import read_order
 from server_stub.blocking import RULE, BlockingRule, blocked, count_failure, count_success
-from server_stub.checks.reading import look_up
+from server_stub.checks.reading import look_up, read_assertion, read_client_data
 from server_stub.checks.table import accepted as all_accepted
 from server_stub.checks.table import judge
 from server_stub.delivery import send
@@ -333,6 +333,5 @@ def _shown_payment(evidence: Evidence, findings: tuple[Finding, ...]) -> str | N
         f.check == "assertion.signature" and f.outcome is Outcome.PASS for f in findings
     ):
         return None
-    client_data = Assertion.from_json(parse_json_object(evidence.assertion)).client_data_json
-    payment = parse_json_object(client_data).get("payment")
+    payment = read_client_data(read_assertion(evidence.assertion).client_data_json).payment
     return hashlib.sha256(msgspec.json.encode(payment, order="sorted")).hexdigest() if payment is not None else None

@@ -1,15 +1,17 @@
-"""What runs beside the requests: webhook and mail delivery, from start-up to shutdown."""
+"""What runs beside the requests: webhook and mail delivery, and SQLite's checkpoints, from start-up to shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from starlette.types import Receive, Send
 
+from server_stub.database import MEMORY, SQLite
 from server_stub.server import Server
 
+CHECKPOINT_SECONDS: Final = 0.25
 Worker = Callable[[Server], Coroutine[Any, Any, None]]
 
 
@@ -36,4 +38,19 @@ def _workers(server: Server) -> list[Worker]:
         from server_stub.mail import run as deliver_mail
 
         workers.append(deliver_mail)
+    if isinstance(server.store.database, SQLite) and server.store.database.url != MEMORY:
+        workers.append(checkpoint)
     return workers
+
+
+async def checkpoint(server: Server) -> None:
+    """Keep SQLite's journal short from a thread: inside a commit the same work would hold up one call in forty for milliseconds."""
+    database = server.store.database
+    assert isinstance(database, SQLite)
+    database.checkpoint_late()
+    written = -1
+    while True:
+        await asyncio.sleep(CHECKPOINT_SECONDS)
+        if database.commits != written:
+            written = database.commits
+            await asyncio.to_thread(database.checkpoint)

@@ -55,7 +55,7 @@ def main() -> None:
         app = Starlette(routes=[Route("/", idle)])
     else:
         with open(sys.argv[3]) as file:
-            app = Starlette(routes=[step_up(json.load(file))])
+            app = Starlette(routes=[step_up(json.load(file)), Route("/idle", idle)])
     uvicorn.run(app, port=port, log_config=None, access_log=False, date_header=False, server_header=False)
 
 

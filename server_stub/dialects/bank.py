@@ -336,20 +336,33 @@ def _read_step_up(body: dict[str, Any]) -> _Presented:
     return _Presented("PASSCODE", member(body, "username", str), member(body, "passcode", str))
 
 
-async def step_up(server: Server, call: Call) -> Reply:
-    """`POST /v1/oauth2/stepup` (S0-8, S0-11, S0-12): passcode or biometric, together with the device's signature."""
-    check_api_key(call)
+def _transaction_id(call: Call) -> str:
+    value = call.headers.get("x-transactionid")
+    if not value:
+        raise FormatError("X-TransactionId", "the transaction identifier of the refused payment")
+    return value
+
+
+def _user_of(server: Server, call: Call) -> User | None:
+    """The user of the caller's session, read only; refused where there is no session."""
     with server.store.reading() as unit:
         session = session_of(unit, NAME, call.bearer, idle=BANK.access_idle)
         if session is None:
             raise refuse("401.000.22")
-        user = unit.user(NAME, session.user)
-    presented = _read_step_up(call.json())
-    transaction_id = call.headers.get("x-transactionid")
-    if not transaction_id:
-        raise FormatError("X-TransactionId", "the transaction identifier of the refused payment")
+        return unit.user(NAME, session.user)
+
+
+async def step_up(server: Server, call: Call) -> Reply:
+    """`POST /v1/oauth2/stepup` (S0-8, S0-11, S0-12): passcode or biometric, together with the device's signature."""
+    check_api_key(call)
+    try:
+        presented, transaction_id = _read_step_up(call.json()), _transaction_id(call)
+    except (FormatError, Refusal):
+        _user_of(server, call)  # who has no session learns that first
+        raise
     right = False
     if presented.method == "PASSCODE":
+        user = _user_of(server, call)
         right = await secret_matches_off_loop(user.document["passcode"] if user else None, presented.passcode)
     with server.store.begin() as unit:
         session = caller(unit, call)
