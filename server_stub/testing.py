@@ -219,9 +219,11 @@ class LiveServer(ServerHandle):
     def _run(self) -> None:
         import uvicorn
 
+        from server_stub.connection import connection_class
+
         config = uvicorn.Config(
             create_app(self.server), log_config=None, access_log=False, date_header=False, server_header=False, proxy_headers=False,
-            ws="none", lifespan="on", timeout_graceful_shutdown=1,
+            ws="none", lifespan="on", timeout_graceful_shutdown=1, http=connection_class(self.server.load),
         )  # fmt: skip
         ready = self._ready
 
