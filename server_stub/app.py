@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from importlib import import_module
 from ipaddress import ip_address
 from typing import Any, Final
@@ -195,9 +196,9 @@ async def answer(
     server: Server, dialect: Dialect, scope: Scope, receive: Receive, send: Send, handler: Callable[..., Any]
 ) -> None:
     """Read the call, run the handler, send what it (or a refusal) answers, and record both."""
-    call = _call(server, dialect, scope, b"")
+    call = _call(server, dialect, scope)
     try:
-        call = _call(server, dialect, scope, await _read_in_time(server, receive), call.request_id)
+        call = replace(call, body=await _read_in_time(server, receive))
         with server.load.work(scope.get(ARRIVAL), always=dialect.name in NEVER_SHED):
             reply = await handler(server, call)
         if isinstance(reply.body, AsyncIterator) and server.load.streams_full:
@@ -253,7 +254,8 @@ def _reply_to(dialect: Dialect, call: Call, problem: Exception) -> Reply:
     return dialect.broken(call)
 
 
-def _call(server: Server, dialect: Dialect, scope: Scope, body: bytes, request_id: str = "") -> Call:
+def _call(server: Server, dialect: Dialect, scope: Scope) -> Call:
+    """The call without its body, which may still be on its way."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return Call(
         method=scope["method"],
@@ -261,9 +263,9 @@ def _call(server: Server, dialect: Dialect, scope: Scope, body: bytes, request_i
         params=scope.get("path_params", {}),
         query={(k.lower() if dialect.ignore_case else k): v for k, v in reversed(pairs)},
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-        body=body,
+        body=b"",
         transport=_transport(scope),
-        request_id=request_id or b64url_encode(server.store.entropy.bytes("request id", 12)),
+        request_id=b64url_encode(server.store.entropy.bytes("request id", 12)),
         target=_target(scope),
     )
 
@@ -278,10 +280,15 @@ def _target(scope: Scope) -> str:
 def _transport(scope: Scope) -> str:
     if scope.get("scheme") == "https":
         return "tls"
+    return "http-loopback" if _is_loopback((scope.get("client") or ("127.0.0.1",))[0]) else "http"
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
     try:
-        return "http-loopback" if ip_address((scope.get("client") or ("127.0.0.1",))[0]).is_loopback else "http"
+        return ip_address(host).is_loopback
     except ValueError:  # an in-process client has a name, not an address
-        return "http-loopback"
+        return True
 
 
 async def _read_in_time(server: Server, receive: Receive) -> bytes:
@@ -318,7 +325,9 @@ def _now(server: Server) -> datetime:
 
 async def send_reply(server: Server, reply: Reply, request_id: str, receive: Receive, send: Send) -> bytes:
     """Send a reply; the bytes of its body (empty for a stream)."""
-    headers = {"Date": format_datetime(_now(server), usegmt=True), "X-Request-Id": request_id} if request_id else {}
+    headers = (
+        {"Date": _http_date(_now(server).replace(microsecond=0)), "X-Request-Id": request_id} if request_id else {}
+    )
     headers |= reply.headers
     if isinstance(reply.body, AsyncIterator):
         with server.load.stream():
@@ -331,6 +340,11 @@ async def send_reply(server: Server, reply: Reply, request_id: str, receive: Rec
     await send({"type": "http.response.start", "status": reply.status, "headers": _raw(headers)})
     await send({"type": "http.response.body", "body": raw})
     return raw
+
+
+@lru_cache(maxsize=8)
+def _http_date(second: datetime) -> str:
+    return format_datetime(second, usegmt=True)
 
 
 def _encoded(body: Any, headers: dict[str, str]) -> bytes:
