@@ -59,7 +59,14 @@ def groups(fill_seconds: float) -> dict[str, Callable[[], Iterable[Row]]]:
 
         yield from growing.rows(fill_seconds)
 
-    return {"verify": verifying, "make": making, "step-up": stepping_up, "start": starting, "also": also, "growth": growing}
+    return {
+        "verify": verifying,
+        "make": making,
+        "step-up": stepping_up,
+        "start": starting,
+        "also": also,
+        "growth": growing,
+    }
 
 
 def main() -> int:
@@ -101,7 +108,9 @@ def _write(kept: dict[str, Any]) -> None:
     load = os.getloadavg()[0]
     machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, load average {load:.1f} at the end"
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "latest.json").write_text(json.dumps({"rows": rows, "machine": machine}, indent=1, ensure_ascii=False) + "\n")
+    (RESULTS / "latest.json").write_text(
+        json.dumps({"rows": rows, "machine": machine}, indent=1, ensure_ascii=False) + "\n"
+    )
     head = "| row | limit = 1.00 | ours (min–max) | target | peers |\n| --- | --- | --- | --- | --- |\n"
     text = f"# Results\n\nWritten by `make bench`. {machine}.\n\n{head}" + "".join(_line(row) + "\n" for row in rows)
     notes = [f"- {row['name']}: {note}\n" for row in rows for note in row["notes"]]

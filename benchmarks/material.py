@@ -77,7 +77,9 @@ class Maker:
             credential_id,
             {
                 "clientDataJSON": b64url(data),
-                "attestationObject": b64url(cbor.encode({"fmt": "packed", "attStmt": statement, "authData": auth_data})),
+                "attestationObject": b64url(
+                    cbor.encode({"fmt": "packed", "attStmt": statement, "authData": auth_data})
+                ),
             },
         )
         vouched = tuple(
@@ -112,8 +114,17 @@ class Authenticator:
         auth_data = _RP_ID_HASH + b"\x05" + counter.to_bytes(4, "big")
         signed = auth_data + hashlib.sha256(data).digest()
         signature = self.key.sign(signed, _ES256)
-        response = {"clientDataJSON": b64url(data), "authenticatorData": b64url(auth_data), "signature": b64url(signature)}
-        return Signed(challenge, json.dumps(_public_key_credential(self.credential_id, response), separators=(",", ":")), signed, signature)
+        response = {
+            "clientDataJSON": b64url(data),
+            "authenticatorData": b64url(auth_data),
+            "signature": b64url(signature),
+        }
+        return Signed(
+            challenge,
+            json.dumps(_public_key_credential(self.credential_id, response), separators=(",", ":")),
+            signed,
+            signature,
+        )
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,9 @@ class Signed:
 
 def cose(key: ec.EllipticCurvePrivateKey) -> bytes:
     numbers = key.public_key().public_numbers()
-    return bytes(cbor.encode({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}))
+    return bytes(
+        cbor.encode({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
+    )
 
 
 def _public_key_credential(credential_id: bytes, response: dict[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,9 @@ class Prepared:
 
     def __init__(self, url: str, phones: int) -> None:
         self.url = url
-        self._server = Server(Store(open_database(url)), load_trust(), STRICT, Settings(dialects=("bank",), at_root=True))
+        self._server = Server(
+            Store(open_database(url)), load_trust(), STRICT, Settings(dialects=("bank",), at_root=True)
+        )
         self._server.start()
         live = InProcessServer(self._server).start()
         try:
@@ -82,7 +84,9 @@ class Prepared:
     def _request(self, unit: UnitOfWork, handset: Handset) -> bytes:
         user = unit.user("bank", handset.user)
         assert user is not None
-        session = open_session(unit, user, channel="api", transport="http-loopback", login={"method": "passcode", "at": unit.at})
+        session = open_session(
+            unit, user, channel="api", transport="http-loopback", login={"method": "passcode", "at": unit.at}
+        )
         access = unit.new_token("access", session.id)
         refresh = unit.new_token("refresh", session.id, timedelta(minutes=30))
         transaction = open_step_up(
@@ -91,7 +95,17 @@ class Prepared:
         )  # fmt: skip
         nonce, challenge = issue_nonce(unit, transaction)
         step_up = StepUp(
-            transaction.id, "bank", Kind.PAYMENT, b64url_decode(nonce.value), ORDER, challenge, DEFAULT_RP_ID, (), "", (), None
+            transaction.id,
+            "bank",
+            Kind.PAYMENT,
+            b64url_decode(nonce.value),
+            ORDER,
+            challenge,
+            DEFAULT_RP_ID,
+            (),
+            "",
+            (),
+            None,
         )
         draft = draft_step_up(
             step_up, handset.credential, origin=handset.enrolment.origin, now=unit.now, lockout=handset.lockout,
@@ -114,7 +128,9 @@ class Prepared:
 
 def _enrolled(live: InProcessServer, folder: Path, number: int) -> Handset:
     user, mobile = f"00000000-0000-4000-8000-{number:012d}", f"+4477009{number:05d}"
-    live.http.put("/_stub/users", json={"id": user, "username": user, "passcode": PASSCODE, "mobile": mobile}).raise_for_status()
+    live.http.put(
+        "/_stub/users", json={"id": user, "username": user, "passcode": PASSCODE, "mobile": mobile}
+    ).raise_for_status()
     phone = Phone(folder / str(number), secret=b"b" * 32, http_factory=live.open_http)
     try:
         enrol(phone, Applicant(live.url, "bank", user, PASSCODE, "pixel-9", mobile, "demo-api-key"))

@@ -80,7 +80,16 @@ def python_of(name: str) -> str | None:
     print(f"  installing {requirements.name}", file=sys.stderr)
     try:
         venv.create(folder, with_pip=True, clear=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)]
+        command = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+            str(requirements),
+        ]
         subprocess.run(command, check=True, timeout=600, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError) as problem:
         print(f"  left out, {requirements.name} cannot be installed: {problem}", file=sys.stderr)
@@ -109,7 +118,9 @@ def node(script: str, *arguments: str) -> list[str] | None:
         package.write_text(wanted)
         install = ["npm", "install", "--no-audit", "--no-fund", "--silent"]
         try:
-            subprocess.run(install, cwd=folder, check=True, timeout=300, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                install, cwd=folder, check=True, timeout=300, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         except (OSError, subprocess.SubprocessError) as problem:
             print(f"  left out, npm cannot install: {problem}", file=sys.stderr)
             return None

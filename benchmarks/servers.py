@@ -124,7 +124,9 @@ class Client:
 
     def _ready(self) -> list[socket.socket]:
         """The connections, opened again where the server ended an idle one."""
-        self._sockets = [one if one is not None and not _hung_up(one) else _connect(self._port) for one in self._sockets]
+        self._sockets = [
+            one if one is not None and not _hung_up(one) else _connect(self._port) for one in self._sockets
+        ]
         return [one for one in self._sockets if one is not None]
 
     def send_all(self, requests: Sequence[bytes]) -> float:

@@ -50,15 +50,35 @@ def server_rows() -> tuple[Row, Row]:
     start = _multiples(seconds)
     resident = _multiples(memory)
     return (
-        Row("server_start", f"{BARE}: cold start to the first 200", "lower", start.pop("ours"), 1.6, _middle(start), "s", _middle(seconds)),
-        Row("server_memory", f"{BARE}: resident at rest", "lower", resident.pop("ours"), 1.7, _middle(resident), "MiB", _middle(memory)),
+        Row(
+            "server_start",
+            f"{BARE}: cold start to the first 200",
+            "lower",
+            start.pop("ours"),
+            1.6,
+            _middle(start),
+            "s",
+            _middle(seconds),
+        ),
+        Row(
+            "server_memory",
+            f"{BARE}: resident at rest",
+            "lower",
+            resident.pop("ours"),
+            1.7,
+            _middle(resident),
+            "MiB",
+            _middle(memory),
+        ),
     )
 
 
 def _contestants(folder: Path) -> dict[str, tuple[Callable[[int], list[str]], str]]:
     """Name → how to start it on a port, and the path that answers 200. Ours: as `stepup-server serve` starts, on a file."""
     material = folder / "stack.json"
-    material.write_text(f'{{"challenges": [], "credentialId": "a", "cose": "00", "database": "{folder / "stack.sqlite3"}"}}')
+    material.write_text(
+        f'{{"challenges": [], "credentialId": "a", "cose": "00", "database": "{folder / "stack.sqlite3"}"}}'
+    )
     database = str(folder / "ours.sqlite3")
     found: dict[str, tuple[Callable[[int], list[str]], str]] = {
         "limit": (lambda port: bare("idle", port), "/"),
@@ -79,7 +99,15 @@ def phone_row() -> Row:
         home = Path(folder) / "home"
         commands = {
             "limit": [sys.executable, str(PEERS / "bare_textual.py")],
-            "ours": [sys.executable, "-m", "authenticator", "--home", str(home), "--server", f"http://127.0.0.1:{free_port()}"],
+            "ours": [
+                sys.executable,
+                "-m",
+                "authenticator",
+                "--home",
+                str(home),
+                "--server",
+                f"http://127.0.0.1:{free_port()}",
+            ],
         }
         for number in range(ROUNDS + 1):
             for name, command in commands.items():
@@ -87,7 +115,16 @@ def phone_row() -> Row:
                 if number:
                     seconds.setdefault(name, []).append(took)
     ratios = _multiples(seconds)
-    return Row("phone_start", "a bare Textual app: spawn to first paint", "lower", ratios["ours"], 1.5, {}, "s", _middle(seconds))
+    return Row(
+        "phone_start",
+        "a bare Textual app: spawn to first paint",
+        "lower",
+        ratios["ours"],
+        1.5,
+        {},
+        "s",
+        _middle(seconds),
+    )
 
 
 def first_paint(command: list[str], home: Path) -> float:
@@ -97,7 +134,9 @@ def first_paint(command: list[str], home: Path) -> float:
     master, slave = pty.openpty()
     _set_size(slave)
     begun = time.perf_counter()
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+    )
     os.close(slave)
     try:
         return _read_until_painted(master, process) - begun
@@ -135,7 +174,9 @@ def _set_size(terminal: int) -> None:
 def _multiples(values: dict[str, list[float]]) -> dict[str, tuple[float, ...]]:
     """Each contestant over the limit, round by round."""
     return {
-        name: tuple(a / b for a, b in zip(figures, values["limit"], strict=False)) for name, figures in values.items() if name != "limit"
+        name: tuple(a / b for a, b in zip(figures, values["limit"], strict=False))
+        for name, figures in values.items()
+        if name != "limit"
     }
 
 

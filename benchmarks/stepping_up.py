@@ -107,7 +107,9 @@ def _limit(stack: ExitStack, folder: Path) -> Under:
 def _peers(stack: ExitStack, folder: Path) -> dict[str, Under]:
     device = Authenticator()
     signed = [device.sign(number + 1) for number in range(100)]
-    bodies = [json.dumps({"challenge": b64url(one.challenge), "assertion": json.loads(one.text)}).encode() for one in signed]
+    bodies = [
+        json.dumps({"challenge": b64url(one.challenge), "assertion": json.loads(one.text)}).encode() for one in signed
+    ]
     file = folder / "peers.json"
     file.write_text(
         json.dumps(
