@@ -35,6 +35,7 @@ _EC_ALGORITHMS: Final[dict[int, tuple[int, type[ec.EllipticCurve], type[hashes.H
     -35: (2, ec.SECP384R1, hashes.SHA384), -51: (2, ec.SECP384R1, hashes.SHA384),
     -36: (3, ec.SECP521R1, hashes.SHA512), -52: (3, ec.SECP521R1, hashes.SHA512),
 }  # fmt: skip
+_EC_SCHEMES: Final = {algorithm: ec.ECDSA(digest()) for algorithm, (_, _, digest) in _EC_ALGORITHMS.items()}
 _EC_COSE_BY_CURVE: Final = {"secp256r1": (-7, 1), "secp384r1": (-35, 2), "secp521r1": (-36, 3)}
 _ML_DSA: Final[dict[int, tuple[Any, int]]] = {
     -48: (mldsa.MLDSA44PublicKey, 1312), -49: (mldsa.MLDSA65PublicKey, 1952), -50: (mldsa.MLDSA87PublicKey, 2592),
@@ -102,7 +103,7 @@ def _usual_algorithm(key: VerifyingKey) -> int:
 
 def _checker(key: VerifyingKey, algorithm: int) -> Callable[[bytes, bytes], None]:
     if algorithm in _EC_ALGORITHMS and isinstance(key, ec.EllipticCurvePublicKey):
-        scheme = ec.ECDSA(_EC_ALGORITHMS[algorithm][2]())
+        scheme = _EC_SCHEMES[algorithm]
         return lambda signature, data: key.verify(signature, data, scheme)
     if algorithm == RS256 and isinstance(key, rsa.RSAPublicKey):
         return lambda signature, data: key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())

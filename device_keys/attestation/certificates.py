@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography import x509
@@ -43,10 +44,14 @@ def load_chain(x5c: tuple[bytes, ...], where: str = "attStmt.x5c") -> tuple[x509
     return tuple(load_certificate(der, f"{where}[{index}]") for index, der in enumerate(x5c))
 
 
+# Object identifiers are values: each is read from its text once.
+_identifier = lru_cache(maxsize=64)(x509.ObjectIdentifier)
+
+
 def extension_value(certificate: x509.Certificate, oid: str) -> bytes | None:
     """The content (DER) of a private extension, or None where the certificate has none."""
     try:
-        extension = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid))
+        extension = certificate.extensions.get_extension_for_oid(_identifier(oid))
         return extension.value.public_bytes()
     except x509.ExtensionNotFound:
         return None

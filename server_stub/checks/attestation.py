@@ -48,7 +48,7 @@ def rp_id(enrolment: Enrolment) -> Result:
 
 
 def user_present(enrolment: Enrolment) -> Result:
-    if enrolment.auth_data.flags & _UP:
+    if int(enrolment.auth_data.flags) & _UP:
         return None
     return Failure("not-present", "UP set", "UP clear") if enrolment.policy.require_user_presence else WAIVED
 
