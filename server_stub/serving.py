@@ -137,7 +137,8 @@ def serve(options: argparse.Namespace, out: TextIO) -> int:
     """Serve until told to stop; prints `Listening on URL` when ready."""
     set_up_logging()
     server = build_server(options)
-    run(server, options, bind(options.host, options.port), out)
+    with bind(options.host, options.port) as listener:
+        run(server, options, listener, out)
     return Exit.DONE
 
 
@@ -213,8 +214,8 @@ def run(server: Server, options: argparse.Namespace, listener: socket.socket, ou
             self.force_exit = self.should_exit
             self.should_exit = True
 
-    config = uvicorn_config(create_app(server), options, server.load)
     try:
+        config = uvicorn_config(create_app(server), options, server.load)
         Announcing(config).run(sockets=[listener])
     finally:
         server.store.database.close()

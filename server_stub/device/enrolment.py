@@ -54,6 +54,20 @@ def _login(server: Server, unit: UnitOfWork, call: Call) -> tuple[Session, Enrol
     return live, rules
 
 
+def _applicant(server: Server, unit: UnitOfWork, call: Call) -> tuple[Session, EnrolmentRules]:
+    """The login that finishes an enrolment: the call's, or, where the call bears none, the one that began it and alone was told its id."""
+    if call.bearer:
+        return _login(server, unit, call)
+    enrolment = unit.enrolment(call.params["id"])
+    session = unit.session(enrolment.session) if enrolment else None
+    rules = server.enrolment_rules.get(session.dialect) if session else None
+    if session is None or rules is None or session.ended_at is not None:
+        raise refuse(
+            404, "unknown_enrolment", "enrolment: expected the id of an enrolment, begun by a login that lasts"
+        )
+    return session, rules
+
+
 async def begin_enrolment(server: Server, call: Call) -> Reply:
     """`POST enrolments`: creation options, and an activation code by SMS to the number that the bank knows."""
     with server.store.begin() as unit:
@@ -97,7 +111,7 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
     body = call.json()
     code = member(body, "activationCode", str)
     with server.store.begin() as unit:
-        session, rules = _login(server, unit, call)
+        session, rules = _applicant(server, unit, call)
         enrolment = _open_enrolment(unit, session, call.params["id"])
         if not hmac.compare_digest(code.encode(), enrolment.document["code"].encode()):
             return _wrong_code(unit, enrolment)

@@ -56,7 +56,7 @@ DIALECT: Final = own_family(
             "POST",
             "/enrolments/{id}",
             finish_enrolment,
-            _operation("Finish it", body=_FINISH, security=[{"bearer": []}]),
+            _operation("Finish it", body=_FINISH, security=[{"bearer": []}, {}]),
         ),
         Endpoint("GET", "/step-ups", list_step_ups, _operation("Step-ups that wait for this phone")),
         Endpoint("GET", "/step-ups/{id}", get_step_up, _operation("One of them, with a further nonce")),
