@@ -77,7 +77,6 @@ def main() -> int:
     chosen = groups(options.fill_seconds)
     if unknown := set(options.group) - set(chosen):
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
-    kept = _last()
     failed = []
     for name, measure in chosen.items():
         if options.group and name not in options.group:
@@ -86,9 +85,9 @@ def main() -> int:
         begun = time.monotonic()
         try:
             for row in measure():
-                kept[row.name] = row.to_json()
-                print(_line(kept[row.name]), flush=True)
-                _write(kept)
+                record = row.to_json()
+                print(_line(record), flush=True)
+                _write(_last() | {row.name: record})
         except Exception as problem:  # the other rows are still worth having
             failed.append(name)
             print(f"  {name} failed: {type(problem).__name__}: {problem}", file=sys.stderr)

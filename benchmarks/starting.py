@@ -21,7 +21,7 @@ from benchmarks.processes import PEERS, peer
 from benchmarks.rounds import Row
 from benchmarks.servers import bare, free_port, ours, serving
 
-ROUNDS: Final = 9
+ROUNDS: Final = 7
 SETTLE_SECONDS: Final = 0.3
 PAINT_SECONDS: Final = 60.0
 BARE: Final = "bare starlette + uvicorn"
