@@ -5,7 +5,6 @@ Nothing that may block runs on the screen's loop; nothing heavy is imported befo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from importlib import import_module
@@ -15,11 +14,12 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
-from textual.geometry import Offset
 
-from authenticator.errors import PhoneError, UsageError
+from authenticator.errors import PhoneError
+from authenticator.tui.approvals import Approvals
 from authenticator.tui.background import in_background
 from authenticator.tui.desk import Desk
+from authenticator.tui.line import Line
 from authenticator.tui.themes import THEMES
 from authenticator.tui.views.home import Home
 from authenticator.tui.widgets.hints import Hints
@@ -33,13 +33,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult, SystemCommand
     from textual.screen import Screen
 
-    from authenticator.approving import Approval as SignedApproval
-    from authenticator.display import Shown
     from authenticator.tui.handset import Handset
-    from authenticator.tui.live import Event
     from authenticator.tui.till import Till
-    from authenticator.tui.views.approval import Approval
-    from authenticator.tui.views.form import Form
     from authenticator.tui.widgets.pane import Pane
 
 Result = TypeVar("Result")
@@ -91,11 +86,9 @@ class PhoneApp(App[int]):
         self._till: Till | None = None
         self._still = still
         self._children = ExitStack()
-        self._nudge = asyncio.Event()
-        self._sheet_wanted = asyncio.Lock()
-        self._pending_wanted = self._fetching = False
+        self.line = Line(self)
+        self.approvals = Approvals(self)
         self._news = ""
-        self._addresses: tuple[str, ...] = ()
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -139,15 +132,15 @@ class PhoneApp(App[int]):
         self.theme = preferences.theme
         self.animation_level = "none" if self._still or preferences.still else self.animation_level
         await self._first_view()
-        self._show_all()
-        self.set_interval(REFRESH_SECONDS, self._refresh_pending)
+        self.show_all()
+        self.set_interval(REFRESH_SECONDS, self.approvals.refresh)
         if self.size.width >= 100:
             await self._add_pane()
 
     def _make_till(self) -> Till:
         from authenticator.tui.till import Till
 
-        return Till(self.handset, signed=self._hear_signature)
+        return Till(self.handset, signed=self.approvals.hear_signature)
 
     async def _first_view(self) -> None:
         snapshot = self.desk.snapshot
@@ -157,7 +150,7 @@ class PhoneApp(App[int]):
         await self.stage.replace_all(Home())
         if snapshot.locked:
             await self.show_lock()
-        self.listen()
+        self.line.listen()
 
     async def _welcome(self, *, lost: bool) -> None:
         from authenticator.tui.views.welcome import Welcome
@@ -173,9 +166,10 @@ class PhoneApp(App[int]):
     async def refresh_snapshot(self) -> None:
         """Read the phone's state anew and show it."""
         self.desk.snapshot = await self.do(self.handset.snapshot)
-        self._show_all()
+        self.show_all()
 
-    def _show_all(self) -> None:
+    def show_all(self) -> None:
+        """Tell every view that something has changed."""
         self.show_status()
         for view in self.stage.stack:
             if view.is_mounted:
@@ -227,207 +221,7 @@ class PhoneApp(App[int]):
                 self.desk.line.forgotten = True
                 await self._welcome(lost=True)
         elif error.code == "unreachable":
-            self._nudge.set()
-
-    # --- live -----------------------------------------------------------------------------------------------------------------
-
-    def listen(self) -> None:
-        """Follow this phone's addresses; anew where they have changed."""
-        snapshot = self.desk.snapshot
-        if snapshot is not None:
-            self._addresses = snapshot.addresses
-            self.run_worker(self._follow(), exclusive=True, group="live", name="live")
-
-    async def _follow(self) -> None:
-        from authenticator.tui.live import follow, stream
-
-        verify = await self.do(lambda: _verify(self.handset.url))
-        source = stream(self.handset.url, self._addresses, token=self.handset.token, verify=verify)
-        await follow(self._unless_flying(source), self._hear, self._nudge)
-
-    def _unless_flying(self, source: Any) -> Any:
-        async def guarded() -> Any:
-            if self.handset.airplane.on:
-                raise OSError("airplane mode is on")
-            async for message in source():
-                yield message
-
-        return guarded
-
-    def _hear(self, event: Event) -> None:
-        from authenticator.tui.live import Arrived, Away
-
-        line = self.desk.line
-        if isinstance(event, Away):
-            if line.up or not line.reason:
-                self.say("" if self.handset.airplane.on else f"No server at {self.handset.url}. Still trying.", "bad")
-            line.up, line.reason = False, event.reason
-        elif isinstance(event, Arrived):
-            self._arrive(event.message)
-        else:
-            if line.reason:
-                self.say("The server is back.")
-            line.up, line.reason = True, ""
-            self.run_worker(self._catch_up(), exclusive=True, group="catch-up")
-        self.show_status()
-
-    def _arrive(self, message: dict[str, Any]) -> None:
-        if message.get("channel") == "push":
-            self._refresh_pending()
-        elif self.desk.keep(message):
-            self._show_all()
-        self._touch_pane()
-
-    async def _catch_up(self) -> None:
-        """Everything that may have come while the line was down."""
-        try:
-            self.desk.restart_messages(await self.do(self.handset.inbox))
-        except PhoneError:
-            return
-        snapshot = self.desk.snapshot
-        for channel in ("sms", "email"):
-            name = await self.do(lambda channel=channel: self.handset.inbox_name(channel))  # type: ignore[misc]
-            self.desk.read[channel] = snapshot.read.get(name, 0) if snapshot is not None else 0
-        self._show_all()
-        self._refresh_pending()
-
-    def _refresh_pending(self) -> None:
-        if self.is_enrolled() and not self.desk.line.forgotten and not self.handset.airplane.on:
-            self._pending_wanted = True
-            if not self._fetching:
-                self.run_worker(self._fetch_while_wanted(), group="pending")
-
-    async def _fetch_while_wanted(self) -> None:
-        """One at a time, and never cancelled half-way: a push that comes meanwhile asks for one round more."""
-        self._fetching = True
-        try:
-            while self._pending_wanted:
-                self._pending_wanted = False
-                await self._fetch_pending()
-        finally:
-            self._fetching = False
-
-    async def _fetch_pending(self) -> None:
-        try:
-            self.desk.pending = await self.do(self.till.waiting)
-        except PhoneError as error:
-            await self.heard(error)
-            return
-        from authenticator.tui.views.approval import Approval
-
-        listed = {row.get("transactionId") for row in self.desk.pending}
-        for view in self.stage.stack:
-            if isinstance(view, Approval) and view.offer.transaction_id not in listed:
-                view.withdrawn()
-        self._show_all()
-        await self.show_next()
-
-    # --- approvals --------------------------------------------------------------------------------------------------------------
-
-    def open_approval(self, transaction_id: str) -> None:
-        """Show one that was put off."""
-        if transaction_id in self.desk.later:
-            self.desk.later.remove(transaction_id)
-        self.run_worker(self._show_sheet(transaction_id), group="sheet")
-
-    async def show_next(self) -> None:
-        """Slide in the oldest approval that was not put off, unless the phone is locked, a sheet is open, or somebody is typing."""
-        wanted = self.desk.next_to_show()
-        if wanted is not None and self._may_interrupt():
-            await self._show_sheet(wanted)
-
-    def _may_interrupt(self) -> bool:
-        from authenticator.tui.views.approval import Approval
-        from authenticator.tui.views.form import Form
-        from authenticator.tui.views.lock import Lock
-        from authenticator.tui.views.pin_pad import PinPad
-
-        blocking = (Approval, Lock, PinPad, Form)
-        return not any(isinstance(view, blocking) for view in self.stage.stack)
-
-    async def _show_sheet(self, transaction_id: str) -> None:
-        from authenticator.tui.views.approval import Approval
-        from device_keys.clock import parse_instant
-
-        async with self._sheet_wanted:
-            if any(isinstance(view, Approval) for view in self.stage.stack):
-                return
-            try:
-                offer = await self.do(lambda: self.till.offer(transaction_id))
-            except PhoneError as error:
-                self.desk.later.append(transaction_id)
-                self.say(self.in_words(error), "bad")
-                await self.heard(error)
-                return
-            if not self._may_interrupt():
-                return
-            self.desk.shown, self.desk.signed = offer, None
-            sheet = await self.stage.open(Approval(offer, parse_instant(offer.expires_at, "expiresAt")))
-            self._slide_in(sheet)
-        self._touch_pane()
-
-    def _slide_in(self, sheet: Approval) -> None:
-        if self.animation_level == "none":
-            self.call_after_refresh(sheet.arrived)
-            return
-        sheet.offset = Offset(0, self.stage.size.height)
-        sheet.animate("offset", Offset(0, 0), duration=0.25, easing="out_cubic", on_complete=sheet.arrived)
-
-    async def decided(self, sheet: Approval, text: str, *, good: bool, outcome: str) -> None:
-        """An approval is over, one way or the other."""
-        from authenticator.tui.views.welcome import Welcome
-
-        order = _in_short(sheet.offer.shown)
-        await self.do(lambda: self.handset.remember(order, outcome, good=good))
-        done = sheet.offer.transaction_id
-        if not sheet.undecided:
-            self.desk.answered.append(done)
-        self.desk.later.append(done)
-        await self.stage.close(sheet)
-        self.say(f"{'✓' if good else '–'} {text}", "good" if good else "")
-        lowest = self.stage.stack[0] if self.stage.stack else None
-        if isinstance(lowest, Welcome):
-            lowest.decided(good=good, text=text)
-        await self.refresh_snapshot()
-        self._touch_pane()
-        self._refresh_pending()
-
-    def _hear_signature(self, approval: SignedApproval) -> None:
-        """From the signing thread."""
-        self.call_from_thread(self._note_signature, approval)
-
-    def _note_signature(self, approval: SignedApproval) -> None:
-        self.desk.signed = approval
-        self._touch_pane()
-
-    async def pay(self, values: dict[str, str], *, then_close: Form | None = None) -> bool:
-        """Begin a payment in the phone's own bank app; its approval slides in. The passcode is asked for where the session is over."""
-        from authenticator.apps.bank import domestic_payment
-
-        order = domestic_payment(
-            values["amount"], values["currency"], values["payee"], values["sort_code"], values["account"]
-        )
-        try:
-            transaction_id = await self._begin_payment(order)
-        except PhoneError as error:
-            self.say(self.in_words(error), "bad")
-            await self.heard(error)
-            return False
-        if transaction_id is None:
-            return False
-        if then_close is not None:
-            await self.stage.close(then_close)
-        await self._fetch_pending()
-        return True
-
-    async def _begin_payment(self, order: dict[str, Any]) -> str | None:
-        try:
-            return await self.do(lambda: self.till.begin(order))
-        except UsageError as error:
-            if error.code != "session_over":
-                raise
-        passcode = await self.ask_passcode("The bank app's session is over: log in again.")
-        return await self.do(lambda: self.till.begin(order, passcode)) if passcode else None
+            self.line.nudge()
 
     async def ask_passcode(self, why: str) -> str | None:
         """The bank's passcode, or None. To be awaited in a worker."""
@@ -445,8 +239,8 @@ class PhoneApp(App[int]):
         await self.do(lambda: self.handset.enrol(dialect, user, secret, number=number, api_key=api_key))
         self.desk.line.forgotten = False
         await self.refresh_snapshot()
-        self.listen()
-        self._touch_pane()
+        self.line.listen()
+        self.touch_pane()
 
     async def enrol_again(self) -> None:
         """The same user with new keys; the passcode is asked for. To be awaited in a worker."""
@@ -476,7 +270,7 @@ class PhoneApp(App[int]):
         self.workers.cancel_group(self, "live")
         self.desk = Desk(snapshot=await self.do(self.handset.snapshot))
         await self._welcome(lost=False)
-        self._show_all()
+        self.show_all()
 
     async def start_server(self) -> None:
         """A server of our own, as a child process; it ends with the phone."""
@@ -516,7 +310,7 @@ class PhoneApp(App[int]):
             return
         if not self.stage.stack or isinstance(self.stage.stack[0], Welcome):
             await self.stage.replace_all(Home())
-            self._refresh_pending()
+            self.approvals.refresh()
         else:
             await self.stage.home()
 
@@ -545,7 +339,7 @@ class PhoneApp(App[int]):
         for view in list(self.stage.stack):
             if isinstance(view, Lock):
                 await self.stage.close(view)
-        await self.show_next()
+        await self.approvals.show_next()
 
     async def action_help(self) -> None:
         from authenticator.tui.views.notes import Help
@@ -555,7 +349,7 @@ class PhoneApp(App[int]):
             await self.stage.open(Help(top))
 
     def action_retry(self) -> None:
-        self._nudge.set()
+        self.line.nudge()
 
     def action_next_theme(self) -> None:
         names = [theme.name for theme in THEMES]
@@ -581,8 +375,8 @@ class PhoneApp(App[int]):
         self.say("Airplane mode: nothing is sent or received." if radio.on else "Back on the network.")
         self.desk.line.up = False
         if self.is_enrolled():
-            self.listen()
-        self._show_all()
+            self.line.listen()
+        self.show_all()
 
     async def action_pane(self) -> None:
         pane = await self._add_pane()
@@ -615,7 +409,8 @@ class PhoneApp(App[int]):
         newest = self.desk.read[channel]
         self.run_worker(self.do(lambda: self.handset.mark_read(channel, newest)))
 
-    def _touch_pane(self) -> None:
+    def touch_pane(self) -> None:
+        """Something has happened that the reviewer wants to see."""
         from authenticator.tui.widgets.pane import Pane
 
         for pane in self.screen_stack[0].query(Pane):
@@ -635,19 +430,6 @@ class PhoneApp(App[int]):
     def _hang_up(self) -> None:
         self.handset.close()
         self._children.close()
-
-
-def _in_short(shown: Shown) -> str:
-    """For the history: amount and payee, or whatever there is."""
-    if shown.amount is None:
-        return shown.title if shown.title.startswith("Confirm access") else shown.sentence()
-    return f"{shown.amount} to {' and '.join(payee.name for payee in shown.payees)}"
-
-
-def _verify(url: str) -> Any:
-    from authenticator.client import tls_context
-
-    return tls_context() if url.startswith("https:") else False
 
 
 def build_app(args: Namespace) -> PhoneApp:

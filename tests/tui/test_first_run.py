@@ -63,7 +63,7 @@ def test_after_a_reset_the_phone_says_that_it_is_not_enrolled_and_enrols_again(p
     async def scenario(screen: Driver) -> None:
         await screen.enrol()
         client.stub("POST", "reset")
-        screen.app._refresh_pending()
+        screen.app.approvals.refresh()
         await screen.sees("does not know this phone any more")
         await screen.sees("Enrol with the demo user")
         await screen.press("enter")

@@ -84,6 +84,8 @@ def test_the_first_run_the_sheet_and_the_verdict_look_as_they_did(
 
     async def scenario(screen: Driver) -> None:
         await screen.sees("Enrol with the demo user")
+        if size == LARGE:
+            await screen.sees("No transaction yet.")
         await _settled(screen)
         snapshot(screen.app, f"welcome-{wide}")
         await screen.press("enter")

@@ -108,7 +108,7 @@ before it can be signed."""
             self._seen = True
         more = self.query_one("#approval-more", Static)
         more.display = order.max_scroll_y > 0
-        more.update("↑ the end of the order" if self._seen else "↓ more below: read to the end to sign")
+        more.update("↑ the end of the order" if self._seen else "↓ read to the end to sign")
 
     def _fit(self, order: VerticalScroll) -> None:
         """The order gives way, never the keys: it scrolls in whatever room the rest of the sheet leaves."""
@@ -241,7 +241,7 @@ before it can be signed."""
         if not self.busy:
             self.phone_app.desk.later.append(self.offer.transaction_id)
             await self.phone_app.stage.close(self)
-            await self.phone_app.show_next()
+            await self.phone_app.approvals.show_next()
 
     def withdrawn(self) -> None:
         """The server does not list it any more."""
@@ -260,7 +260,9 @@ before it can be signed."""
     def _finish(self, text: str, *, good: bool, outcome: str) -> None:
         self.done = True
         self.undecided = outcome not in ("paid", "approved", "declined")
-        self.phone_app.run_worker(self.phone_app.decided(self, text, good=good, outcome=outcome), group="decided")
+        self.phone_app.run_worker(
+            self.phone_app.approvals.decided(self, text, good=good, outcome=outcome), group="decided"
+        )
 
 
 def _order(shown: Shown) -> Any:

@@ -58,7 +58,7 @@ The bank does not say which element of a refused step-up failed; the reviewer's 
         event.stop()
         name = event.option.id or ""
         if name.startswith("wait-"):
-            self.phone_app.open_approval(name.removeprefix("wait-"))
+            self.phone_app.approvals.open(name.removeprefix("wait-"))
 
 
 def _waiting(row: dict[str, object], *, answered: bool) -> Content:

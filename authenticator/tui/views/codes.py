@@ -152,7 +152,7 @@ class AddAccount(Form):
             await app.do(lambda: _register_push(app.handset, uri))
             app.say("This phone is registered for push.")
         await app.refresh_snapshot()
-        app.listen()
+        app.line.listen()
         await app.stage.close(self)
 
 

@@ -52,7 +52,9 @@ class Form(View):
         with VerticalScroll(classes="form", can_focus=False):
             for field in self.fields():
                 yield Static(field.label, classes="label", markup=False)
-                yield Input(field.value, id=f"field-{field.name}", password=field.secret, compact=True)
+                box = Input(field.value, id=f"field-{field.name}", password=field.secret, compact=True)
+                box.cursor_blink = self.app.animation_level != "none"
+                yield box
         yield Static("", classes="form-says", markup=False)
         yield Choice("⏎", self.BUTTON, "send")
 
@@ -107,7 +109,7 @@ Try a name with hidden characters: the approval shows them."""
         return tuple(Field(name, label, TEST_PAYMENT[name]) for name, label in labels.items())
 
     async def send(self, values: dict[str, str]) -> None:
-        if await self.phone_app.pay(values, then_close=self):
+        if await self.phone_app.approvals.pay(values, then_close=self):
             return
         self.say("No payment was begun.")
 

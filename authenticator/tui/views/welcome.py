@@ -91,7 +91,8 @@ C enrols with another user, dialect or phone."""
         self.refresh_bindings()
 
     def _list(self) -> str:
-        done = {Step.LOOKING: 0, Step.NO_SERVER: 0, Step.READY: 1, Step.BUSY: 1, Step.ENROLLED: 2, Step.PAID: 3}[
+        busy = 2 if self.phone_app.is_enrolled() and not self.lost else 1
+        done = {Step.LOOKING: 0, Step.NO_SERVER: 0, Step.READY: 1, Step.BUSY: busy, Step.ENROLLED: 2, Step.PAID: 3}[
             self.step
         ]
         names = ("a server", "this phone enrolled", "a payment approved")
@@ -166,7 +167,7 @@ C enrols with another user, dialect or phone."""
 
     async def _pay(self) -> None:
         self.set_step(Step.BUSY, "Asking the bank …")
-        if not await self.phone_app.pay(dict(TEST_PAYMENT)):
+        if not await self.phone_app.approvals.pay(dict(TEST_PAYMENT)):
             self.set_step(Step.ENROLLED, "No payment was begun.")
 
     def decided(self, *, good: bool, text: str) -> None:
