@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from device_keys.entropy import Entropy
+from server_stub.shedding import Overloaded
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -23,6 +24,7 @@ class HashCost:
 
 
 DEFAULT_COST: Final = HashCost()
+HASHER_WAIT_SECONDS: Final = 5.0
 # Hash of a random text that nobody knows: unknown users cost as much time as known ones.
 UNKNOWN: Final = "$argon2id$v=19$m=19456,t=2,p=1$mwoBL49fHcnQslt2/nRvpg$mKKC8dhNEpk10SxX5SsXY7VoGrMMHWw30tees2hKctY"
 
@@ -57,7 +59,8 @@ def secret_matches(phc: str | None, secret: str) -> bool:
 async def secret_matches_off_loop(phc: str | None, secret: str) -> bool:
     """As `secret_matches`, in a worker thread, so that tens of milliseconds of Argon2id hold up no other call.
 
-    As many at once as there are processors: more would be no sooner, and each takes the memory of its cost.
+    As many at once as there are processors: more would be no sooner, and each takes the memory of its cost. A call that waits too long for
+    one of them is refused as `Overloaded`.
     """
     import anyio
     import anyio.to_thread
@@ -66,7 +69,16 @@ async def secret_matches_off_loop(phc: str | None, secret: str) -> bool:
     if limiter is None:
         limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
         _hashers().set(limiter)
-    return await anyio.to_thread.run_sync(secret_matches, phc, secret, limiter=limiter)
+    caller = object()
+    try:
+        with anyio.fail_after(HASHER_WAIT_SECONDS):
+            await limiter.acquire_on_behalf_of(caller)
+    except TimeoutError as problem:
+        raise Overloaded from problem
+    try:
+        return await anyio.to_thread.run_sync(secret_matches, phc, secret)
+    finally:
+        limiter.release_on_behalf_of(caller)
 
 
 @cache

@@ -70,6 +70,9 @@ class Load:
         self.most_working = max(self.most_working, self.working)
         try:
             yield
+        except Overloaded:
+            self.shed += 1
+            raise
         finally:
             self.working -= 1
 
