@@ -23,6 +23,8 @@ ORDER: Final = (
     "phone_start", "server_memory", "demo", "reset", "passcode_login",
 )  # fmt: skip
 
+_MET: Final = {True: "met", False: "missed", None: "not at full size"}
+
 
 def groups(fill_seconds: float) -> dict[str, Callable[[], Iterable[Row]]]:
     """What is measured together, each imported when its turn comes."""
@@ -119,7 +121,7 @@ def _write(kept: dict[str, Any]) -> None:
 def _line(row: dict[str, Any]) -> str:
     peers = " · ".join(f"{name} {value:.2f}" for name, value in row["peers"].items()) or "–"
     sign = "≥" if row["better"] == "higher" else "≤"
-    target = "–" if row["target"] is None else f"{sign} {row['target']:.2f} {'met' if row['met'] else 'missed'}"
+    target = "–" if row["target"] is None else f"{sign} {row['target']:.2f} {_MET[row['met']]}"
     return f"| `{row['name']}` | {row['limit']} | {row['ratio']:.2f} ({row['min']:.2f}–{row['max']:.2f}) | {target} | {peers} |"
 
 

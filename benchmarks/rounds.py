@@ -42,7 +42,7 @@ class InProcess:
 class Row:
     """One row of the table. `ratio`: ours, as a share of the limit where `better` is higher, as a multiple of it where lower.
 
-    `target` None: measured for information. `notes` says what is special about this run.
+    `target` None: measured for information. `complete`: at the size that the target is for. `notes` says what is special about this run.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Row:
     unit: str = ""
     absolute: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    complete: bool = True
 
     @property
     def ratio(self) -> float:
@@ -61,8 +62,8 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None without one."""
-        if self.target is None:
+        """Whether the target is reached; None without one, or at another size than its own."""
+        if self.target is None or not self.complete:
             return None
         return self.ratio >= self.target if self.better == "higher" else self.ratio <= self.target
 
