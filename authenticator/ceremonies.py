@@ -108,7 +108,8 @@ def rp_id_hash(rp_id: str) -> bytes:
 class Draft:
     """Everything that one assertion will say, before it is signed. `counter` None: the key's next one.
 
-    `device` is the signed member of that name (empty: a plain WebAuthn ceremony without it); `extra` holds further members of the client data (they win over the standard ones).
+    `device` is the signed member of that name (empty: a plain WebAuthn ceremony without it); `extra` holds further members of the client
+    data (they win over the standard ones).
     """
 
     key_id: str

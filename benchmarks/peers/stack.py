@@ -5,6 +5,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, HTTPException
@@ -42,7 +43,7 @@ class StepUp(BaseModel):
     assertion: dict
 
 
-material = json.load(open(sys.argv[2]))
+material = json.loads(Path(sys.argv[2]).read_text())
 engine = create_engine(f"sqlite:///{material['database']}")
 
 
