@@ -173,6 +173,17 @@ def url_of(options: argparse.Namespace, listener: socket.socket) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def _check_pair(certificate: str, key: str) -> None:
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+    except OSError as problem:
+        raise CommandError(
+            Exit.UNREADABLE, "unreadable", "--tls-cert, --tls-key: expected a certificate chain and its key, both PEM"
+        ) from problem
+
+
 def uvicorn_config(app: Any, options: argparse.Namespace, load: Load) -> Any:
     """How uvicorn runs our app: the `Date` header is ours, and open streams do not hold up the end."""
     import uvicorn
@@ -190,6 +201,7 @@ def uvicorn_config(app: Any, options: argparse.Namespace, load: Load) -> Any:
         for option, file in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key)):
             if not Path(file).is_file():
                 raise CommandError(Exit.UNREADABLE, "unreadable", f"{option}: no file {file}")
+        _check_pair(options.tls_cert, options.tls_key)
     return uvicorn.Config(
         app, log_config=None, access_log=False, date_header=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS, ws="none", lifespan="on", http=connection_class(load), backlog=BACKLOG, **tls,

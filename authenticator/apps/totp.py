@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b32decode, b32encode
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from authenticator.errors import UsageError
 from device_keys.clock import rfc3339
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     import pyotp
 
     from authenticator.phone import Phone
+
+
+LEAST_SECRET: Final = 14  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,28 @@ def _read(uri: str) -> pyotp.TOTP:
     import pyotp
 
     try:
-        parsed = pyotp.parse_uri(uri)
+        parsed = pyotp.parse_uri(_with_long_secret(uri))
         if not isinstance(parsed, pyotp.TOTP):
             raise ValueError("not time-based")
         parsed.at(0)
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError("expected an otpauth://totp/ URI with a base32 secret", field="URI") from error
     return parsed
+
+
+def _with_long_secret(uri: str) -> str:
+    """The URI with a secret of 112 bits at least, as pyotp wants it. Genuine apps take shorter ones, common in examples.
+
+    HMAC fills a short key up with zeros itself, so the codes are the same.
+    """
+    parts = urlsplit(uri)
+    pairs = [(name, _filled(value) if name == "secret" else value) for name, value in parse_qsl(parts.query)]
+    return urlunsplit(parts._replace(query=urlencode(pairs)))
+
+
+def _filled(secret: str) -> str:
+    raw = b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
+    return secret if len(raw) >= LEAST_SECRET else b32encode(raw.ljust(LEAST_SECRET, b"\0")).decode().rstrip("=")
 
 
 def add(phone: Phone, uri: str) -> str:

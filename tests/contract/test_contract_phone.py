@@ -156,3 +156,14 @@ def test_attest_repeats_byte_for_byte_with_a_seed_and_a_clock(command: Callable[
         assert ran.json == json.loads((tmp_path / folder / "claims.json").read_bytes())
     for name in ("attestation.bin", "chain.pem", "root.pem", "claims.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_authenticator_app_takes_the_secret_of_everybodys_examples(command: Callable[..., Any]) -> None:
+    """80 bits, as genuine apps do; 282760 is this secret's code of counter 0 by any other program (RFC 4226)."""
+    uri = "otpauth://totp/Bank:alice?secret=JBSWY3DPEHPK3PXP&issuer=Bank"
+    assert command("authenticator", "totp", "add", uri).code == 0
+    (row,) = command("authenticator", "totp", "--clock", "1970-01-01T00:00:00Z", "--json").json
+    assert (row["from"], row["text"], row["code"]) == ("Bank", "alice", "282760")
+    assert {"from", "text", "code", "receivedAt"} <= set(row)
+    assert command("authenticator", "totp", "add", "otpauth://totp/Bank:bob?secret=0189").code == 2
+    assert command("authenticator", "totp", "add", "otpauth://totp/Bank:bob").code == 2

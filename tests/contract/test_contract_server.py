@@ -62,6 +62,11 @@ def test_trust_that_cannot_be_read_is_said_before_serving(command: Command, tmp_
     """Later it would fail closed for every phone."""
     (tmp_path / "list.json").write_text('{"revoked": []}')
     (tmp_path / "root.pem").write_text("no certificate")
+    (tmp_path / "key.pem").write_text("no key")
+    pair = ["--tls-cert", str(tmp_path / "root.pem"), "--tls-key", str(tmp_path / "key.pem")]
+    ran = command("server_stub", "serve", "--port", "0", "--database", "memory", *pair, "--json")
+    assert (ran.code, "--tls-key" in ran.json["error"]["message"]) == (3, True), ran.out
+    (tmp_path / "key.pem").unlink()
     for option, value in (("--revocation-list", tmp_path / "list.json"), ("--trust-anchors", tmp_path)):
         ran = command("server_stub", "serve", "--database", "memory", option, str(value), "--json")
         assert (ran.code, option in ran.json["error"]["message"]) == (3, True), ran.out
