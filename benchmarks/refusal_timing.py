@@ -16,8 +16,8 @@ from statistics import median, quantiles
 
 import httpx2
 
-from authenticator.apps.bank import BankApp
 from authenticator.approving import client_request, fetch, sign
+from authenticator.apps.bank import BankApp
 from authenticator.client import Call
 from authenticator.enrolling import enrol
 from authenticator.faults import FAULTS
@@ -27,7 +27,15 @@ from authenticator.server_process import running_server
 from authenticator.state import POSSESSION
 
 ROUNDS = 60
-REASONS = ("wrong-passcode", "foreign-username", "no-evidence", "garbled-evidence", "unknown-credential", "forged-signature", "altered-amount")
+REASONS = (
+    "wrong-passcode",
+    "foreign-username",
+    "no-evidence",
+    "garbled-evidence",
+    "unknown-credential",
+    "forged-signature",
+    "altered-amount",
+)
 
 
 def refused_call(name: str, phone: Phone, stage: Stage, transaction_id: str) -> Call:
@@ -69,7 +77,9 @@ def show(seen: dict[str, list[float]], write: Callable[[str], None]) -> None:
         spreads.append(high - low)
         write(f"| {name} | {low:.1f} | {middle:.1f} | {high:.1f} |")
     difference = max(medians) - min(medians)
-    write(f"\nLargest difference of medians {difference:.1f} ms; spread of one reason (median of interquartile ranges) {median(spreads):.1f} ms.")
+    write(
+        f"\nLargest difference of medians {difference:.1f} ms; spread of one reason (median of interquartile ranges) {median(spreads):.1f} ms."
+    )
 
 
 def main() -> None:

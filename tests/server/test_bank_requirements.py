@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from server_stub.app import create_app
 from server_stub.server import Server
+
 from .conftest import Bank, Handset
 
 
@@ -90,7 +91,7 @@ def test_s0_8_passcode_alone_is_offered_until_a_phone_with_a_biometric_key_is_en
     assert pinned.pay().json()["authenticationMethods"] == ["PASSCODE"]
 
 
-def Bank_of(server: Server, like: Bank) -> Bank:  # noqa: N802 (reads as the class it makes)
+def Bank_of(server: Server, like: Bank) -> Bank:
     return type(like)(TestClient(create_app(server), base_url="http://127.0.0.1:9"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -47,7 +48,7 @@ def test_of_two_identical_replays_sent_at_once_exactly_one_pays(
         assert bank.step_up(transaction, bank.biometric(), handset.header(transaction, "biometric")).status_code == 200
         extra: dict[str, Any] = {"Idempotency_Key": key} if key else {}
         one, other = twin(bank), twin(bank)
-        answers = at_once([lambda b=b: b.pay(transaction, **extra) for b in (one, other)])  # type: ignore[misc]
+        answers = at_once([partial(each.pay, transaction, **extra) for each in (one, other)])
         statuses = sorted(answer.status_code for answer in answers)
         if key is None:
             assert statuses == [201, 403]
@@ -69,7 +70,7 @@ def test_of_two_step_ups_with_one_assertion_sent_at_once_exactly_one_is_accepted
         transaction = bank.start()
         header, body = handset.header(transaction), {"username": USER, "passcode": PASSCODE}
         one, other = twin(bank), twin(bank)
-        answers = at_once([lambda b=b: b.step_up(transaction, body, header) for b in (one, other)])  # type: ignore[misc]
+        answers = at_once([partial(each.step_up, transaction, body, header) for each in (one, other)])
         # The loser finds its bearer ended by the winner's new pair, or the identifier verified.
         assert Counter(a.status_code for a in answers)[200] == 1
         winner = next(b for b in (one, other) if b.access != bank.access)
@@ -88,7 +89,7 @@ def test_never_more_than_five_failures_are_evaluated_before_a_block(
     wrong = {"username": USER, "passcode": "000000"}
     clients = [twin(bank) for _ in headers]
     answers = at_once(
-        [lambda c=c, h=h: c.step_up(transaction, wrong, h) for c, h in zip(clients, headers, strict=True)]
-    )  # type: ignore[misc]
+        [partial(client.step_up, transaction, wrong, header) for client, header in zip(clients, headers, strict=True)]
+    )
     codes = Counter(answer.json()["code"] for answer in answers)
     assert codes == {"403.000.52": 5, "403.000.54": 7}
