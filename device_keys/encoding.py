@@ -172,6 +172,7 @@ def member(record: Any, name: str, kind: type | tuple[type, ...], field: str = "
 _KIND_NAMES: Final[dict[type, str]] = {
     str: "text",
     int: "an integer",
+    float: "a number",
     dict: "an object",
     list: "an array",
     bool: "true or false",
@@ -181,6 +182,8 @@ _KIND_NAMES: Final[dict[type, str]] = {
 
 def _kind_name(kind: type | tuple[type, ...]) -> str:
     kinds = kind if isinstance(kind, tuple) else (kind,)
+    if set(kinds) == {int, float}:
+        return "a number"
     return " or ".join(_KIND_NAMES.get(k, k.__name__) for k in kinds)
 
 
