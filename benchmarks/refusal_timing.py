@@ -77,9 +77,7 @@ def show(seen: dict[str, list[float]], write: Callable[[str], None]) -> None:
         spreads.append(high - low)
         write(f"| {name} | {low:.1f} | {middle:.1f} | {high:.1f} |")
     difference = max(medians) - min(medians)
-    write(
-        f"\nLargest difference of medians {difference:.1f} ms; spread of one reason (median of interquartile ranges) {median(spreads):.1f} ms."
-    )
+    write(f"\nLargest difference of medians {difference:.1f} ms; spread of one reason {median(spreads):.1f} ms.")
 
 
 def main() -> None:
