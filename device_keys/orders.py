@@ -98,7 +98,9 @@ def _ours(payload: dict[str, Any]) -> Order | None:
         _text(payload, "payee", "accountNumber"),
         _text(payload, "payee", "iban"),
     )
-    return _single(_number(payload.get("amount")), _text(payload, "currency"), name, " ".join(part for part in parts if part))
+    return _single(
+        _number(payload.get("amount")), _text(payload, "currency"), name, " ".join(part for part in parts if part)
+    )
 
 
 def _batch(payload: dict[str, Any]) -> Order | None:
@@ -147,4 +149,6 @@ def _weavr(payload: dict[str, Any]) -> Order | None:
     account = _text(payload, "destinationBeneficiary", "bankAccountDetails", "iban")
     number = _text(payload, "destinationBeneficiary", "bankAccountDetails", "accountNumber")
     sort_code = _text(payload, "destinationBeneficiary", "bankAccountDetails", "sortCode")
-    return _single(major_units(minor, currency), currency, name, account or " ".join(p for p in (sort_code, number) if p))
+    return _single(
+        major_units(minor, currency), currency, name, account or " ".join(p for p in (sort_code, number) if p)
+    )

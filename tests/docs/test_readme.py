@@ -31,7 +31,9 @@ def test_the_table_of_faults_is_the_programs() -> None:
     assert text == wanted or os.environ.get("STEPUP_UPDATE")
 
 
-@pytest.mark.parametrize("document", ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))])
+@pytest.mark.parametrize(
+    "document", ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
+)
 def test_links_to_files_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     here = (ROOT / document).parent
@@ -41,7 +43,7 @@ def test_links_to_files_lead_somewhere(document: str) -> None:
 
 def commands(program: str) -> set[str]:
     text = README.read_text(encoding="utf-8")
-    return {word for word in re.findall(rf"{program} ([a-z]+)", text)}
+    return set(re.findall(rf"{program} ([a-z]+)", text))
 
 
 @pytest.mark.parametrize("command", sorted(commands("stepup-phone")))
