@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult, SystemCommand
     from textual.screen import Screen
+    from textual.timer import Timer
 
     from authenticator.tui.handset import Handset
     from authenticator.tui.till import Till
@@ -52,6 +53,7 @@ VIEWS: Final = {
     "payment_form": "form:PaymentForm",
 }
 REFRESH_SECONDS: Final = 10.0
+NEWS_SECONDS: Final = 8.0
 
 
 class PhoneApp(App[int]):
@@ -88,7 +90,7 @@ class PhoneApp(App[int]):
         self._children = ExitStack()
         self.line = Line(self)
         self.approvals = Approvals(self)
-        self._news = ""
+        self._news_timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -198,15 +200,12 @@ class PhoneApp(App[int]):
 
     def say(self, text: str, kind: str = "") -> None:
         """A line of news under the status bar; it goes with the next one, or after a while."""
-        with suppress(NoMatches):
-            self.screen_stack[0].query_one(StatusBar).set_notice(text, kind)
-        self._news = text
-        if text:
-            self.set_timer(8.0, lambda: self._unsay(text))
-
-    def _unsay(self, text: str) -> None:
-        if self._news == text:
-            self.say("")
+        if self._news_timer is not None:
+            self._news_timer.stop()
+        for bar in self.screen_stack[0].query(StatusBar) if self.screen_stack else ():
+            with suppress(NoMatches):  # the screen is being closed
+                bar.set_notice(text, kind)
+        self._news_timer = self.set_timer(NEWS_SECONDS, lambda: self.say("")) if text else None
 
     def in_words(self, error: PhoneError) -> str:
         """An error as the phone's user is told: what happened, and what to do."""

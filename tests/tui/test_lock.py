@@ -19,9 +19,12 @@ async def _pin(screen: Driver, pin: str) -> None:
 def test_the_pin_unlocks_and_is_never_shown(play: Play) -> None:
     async def scenario(screen: Driver) -> None:
         await _locked(screen)
-        await screen.type("1234")
-        assert "1234" not in screen.text().replace("(1234 if new)", "")
+        await screen.type("8642")
+        await screen.sees("● ● ● ●")
+        assert "8642" not in screen.text()
         await screen.press("enter")
+        await screen.sees("Wrong PIN.")
+        await _pin(screen, "1234")
         await screen.reaches("Home")
 
     play(scenario)

@@ -105,4 +105,4 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
 def _hint(snapshot: Snapshot) -> str:
     if snapshot.needs_pin is not None or snapshot.sensor_locked:
         return "PIN first: the sensor is off" if snapshot.sensor_locked else f"PIN first: {snapshot.needs_pin}"
-    return f"B {snapshot.sensor} · or the PIN (1234 if new)"
+    return f"B {snapshot.sensor} · PIN (1234 if new)"
