@@ -62,6 +62,7 @@ class Camera:
     async def take(self, name: str) -> None:
         await self.pilot.pause(0.3)
         picture = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", self.app.export_screenshot(title="stepup-phone"))
+        picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)  # no fonts from the network
         (self.out / f"{name}.svg").write_text(re.sub(r"terminal-\d+", name, picture), "utf-8")
 
 

@@ -93,6 +93,10 @@ class PhoneApp(App[int]):
         self._news_timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
+        # Before anything is painted: a theme that is set later has every style worked out twice.
+        self.set_reactive(App.theme, THEMES[0].name)
+        self.add_class(f"-theme-{THEMES[0].name}", "-dark-mode")
+        self.stylesheet.set_variables(self.get_css_variables())
 
     # --- the frame ----------------------------------------------------------------------------------------------------------
 
@@ -103,7 +107,6 @@ class PhoneApp(App[int]):
         yield Hints()
 
     async def on_mount(self) -> None:
-        self.theme = THEMES[0].name
         if self._still:
             self.animation_level = "none"
         self.query_one(StatusBar).set_fault(None)
