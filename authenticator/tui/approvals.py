@@ -96,6 +96,7 @@ class Approvals:
             if not self._may_interrupt():
                 return
             self.app.desk.shown, self.app.desk.signed = offer, None
+            self.app.say("")  # old news beside a new order would be read as being about it
             sheet = await self.app.stage.open(Approval(offer, parse_instant(offer.expires_at, "expiresAt")))
             self._slide_in(sheet)
         self.app.touch_pane()
