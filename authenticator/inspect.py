@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -44,7 +45,10 @@ def inspect(data: bytes) -> Report:
     """Everything in `data`: bytes of a structure, or its text form (JSON, PEM, base64, base64url, hex)."""
     if len(data) > _LARGEST:
         return _unknown(data, f"at most {_LARGEST} bytes")
-    found = _recognise(data, 0)
+    with warnings.catch_warnings():
+        # The library warns of names that break X.520's lengths; an inspector shows such names like any other.
+        warnings.simplefilter("ignore", UserWarning)
+        found = _recognise(data, 0)
     return Report(*found) if found is not None else _unknown(data, "a structure that this program knows")
 
 
