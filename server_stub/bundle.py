@@ -24,12 +24,12 @@ from server_stub.evidence import Evidence
 from server_stub.log_chain import LogEntry, entry_hash
 from server_stub.policy import POLICIES, Policy
 from server_stub.rules.inputs import NOTHING_OBSERVED, SERVER_CONFIG, Config, Observations
+from server_stub.trust import Trust, TrustError
 from server_stub.verdict import Verdict
 
 if TYPE_CHECKING:
     from server_stub.server import Server
     from server_stub.store import StoredVerdict, UnitOfWork
-    from server_stub.trust import Trust
 
 FORMAT: Final = "stepup-evidence/1"
 _SUFFIX_LENGTH: Final = len(',"digest":""}') + 64
@@ -57,8 +57,6 @@ class Bundle(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_u
     @cached_property
     def anchors(self) -> Trust:
         """Trust anchors and revocation entries, ready for the checks."""
-        from server_stub.trust import Trust
-
         return Trust.from_json(self.trust)
 
 
@@ -103,6 +101,8 @@ def read_bundle(data: bytes) -> Bundle:
         raise BundleError("bundle", f"the members of an evidence bundle ({error})") from error
     except FormatError as error:
         raise BundleError(error.field, error.expected) from error
+    except TrustError as error:
+        raise BundleError("bundle.trust", f"readable trust anchors ({error})") from error
     if not canonical:
         raise BundleError("bundle", "JSON in RFC 8785 form")
     if bundle.format != FORMAT:
@@ -148,6 +148,8 @@ def appraise(bundle: Bundle, *, now: datetime | None = None, policy: Policy | st
         )
     except OverflowError as error:
         raise BundleError("bundle", "instants and spans of time within the calendar") from error
+    except TrustError as error:  # anchors are loaded when a check first needs them
+        raise BundleError("bundle.trust", f"readable trust anchors ({error})") from error
 
 
 # --- at the server ------------------------------------------------------------------------------------------------------

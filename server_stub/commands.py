@@ -133,7 +133,11 @@ def appraise(options: argparse.Namespace, out: TextIO) -> int:
         now = parse_instant(options.now, "--now") if options.now else None
     except FormatError as problem:
         raise CommandError(Exit.USAGE, "usage", str(problem)) from problem
-    return _show(options, out, judge(bundle, now=now, policy=options.policy).to_json(), bundle)
+    try:
+        verdict = judge(bundle, now=now, policy=options.policy)
+    except BundleError as problem:
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"{options.file}: {problem}") from problem
+    return _show(options, out, verdict.to_json(), bundle)
 
 
 def _show(options: argparse.Namespace, out: TextIO, verdict: dict[str, Any], bundle: Any) -> int:
