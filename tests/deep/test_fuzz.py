@@ -123,5 +123,7 @@ def _put(document: Any, path: tuple[Any, ...], value: Any) -> None:
             document = document[name]
         except (KeyError, IndexError, TypeError):
             return  # an earlier change took the place away
-    if isinstance(document, dict) or (isinstance(document, list) and path[-1] < len(document)):
+    if isinstance(document, dict) or (
+        isinstance(document, list) and isinstance(path[-1], int) and path[-1] < len(document)
+    ):
         document[path[-1]] = value
