@@ -6,7 +6,7 @@ It signs certificates for loopback names only. It is a transport's CA: nothing t
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -21,8 +21,7 @@ import device_keys.genuine_dates  # noqa: F401
 
 # Clients judge these certificates by the machine's own time, frozen tests included: they live from long ago to far ahead.
 NOT_BEFORE: Final = datetime(2000, 1, 1, tzinfo=UTC)
-CA_UNTIL: Final = datetime(2099, 12, 31, tzinfo=UTC)
-LEAF_LIFE: Final = timedelta(days=397)
+NOT_AFTER: Final = datetime(2099, 12, 31, tzinfo=UTC)
 
 
 def folder() -> Path:
@@ -56,7 +55,7 @@ def make_ca() -> Path:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOT_BEFORE)
-        .not_valid_after(CA_UNTIL)
+        .not_valid_after(NOT_AFTER)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -83,15 +82,14 @@ def certificate_for(host: str) -> tuple[Path, Path]:
         names += [] if address in names else [address]
     except ValueError:
         names += [x509.DNSName(host)] if host != "localhost" else []
-    now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stepup-simulator")]))
         .issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + LEAF_LIFE)
+        .not_valid_before(NOT_BEFORE)
+        .not_valid_after(NOT_AFTER)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
