@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from device_keys import __version__
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode
-from server_stub.database import DatabaseUnavailable
+from server_stub.database.protocol import DatabaseUnavailable
 from server_stub.http import MAX_BODY, Call, Dialect, Endpoint, Refusal, Reply
 from server_stub.openapi import build_openapi
 from server_stub.server import Server

@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from typing import Any, Final
 
 from device_keys.clock import Clock, rfc3339, system_clock
-from server_stub.database import DatabaseUnavailable
+from server_stub.database.protocol import DatabaseUnavailable
 from server_stub.delivery import SENDERS
 from server_stub.server import Server
 

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from device_keys.clock import parse_instant, rfc3339
 from device_keys.encoding import FormatError
 from device_keys.entropy import SeededEntropy, SystemEntropy
-from server_stub.database import MEMORY, DatabaseUnavailable, open_database
+from server_stub.database import MEMORY, open_database
+from server_stub.database.protocol import DatabaseUnavailable
 from server_stub.exits import CommandError, Exit
 from server_stub.policy import LENIENT, STRICT
 from server_stub.server import Server, Settings

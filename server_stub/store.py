@@ -17,7 +17,7 @@ import msgspec
 from device_keys.clock import Clock, Instant, parse_instant, rfc3339, stored_instant, system_clock
 from device_keys.encoding import b64url_encode
 from device_keys.entropy import Entropy, SeededEntropy, SystemEntropy, new_uuid
-from server_stub.database import Database, Row, Statements
+from server_stub.database.protocol import Database, Row, Statements
 from server_stub.evidence import CredentialFacts, Evidence, NonceFacts, decode_evidence, encode
 from server_stub.log_chain import GENESIS, LogEntry, append_entry
 from server_stub.verdict import Finding

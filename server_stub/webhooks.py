@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from device_keys.clock import Clock, rfc3339, system_clock
-from server_stub.database import DatabaseUnavailable
+from server_stub.database.protocol import DatabaseUnavailable
 from server_stub.server import Server
 
 if TYPE_CHECKING:

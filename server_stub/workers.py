@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from starlette.types import Receive, Send
 
-from server_stub.database import MEMORY, SQLite
+from server_stub.database.sqlite import SQLite
 from server_stub.server import Server
 
 CHECKPOINT_SECONDS: Final = 0.25
@@ -38,7 +38,7 @@ def _workers(server: Server) -> list[Worker]:
         from server_stub.mail import run as deliver_mail
 
         workers.append(deliver_mail)
-    if isinstance(server.store.database, SQLite) and server.store.database.url != MEMORY:
+    if isinstance(server.store.database, SQLite) and not server.store.database.in_memory:
         workers.append(checkpoint)
     return workers
 

@@ -20,7 +20,9 @@ from authenticator.approving import fetch, sign
 from authenticator.phone import Phone
 from server_stub.app import create_app
 from server_stub.cli import main as server_command
-from server_stub.database import DatabaseUnavailable, SQLite, open_database
+from server_stub.database import open_database
+from server_stub.database.protocol import DatabaseUnavailable
+from server_stub.database.sqlite import SQLite
 from server_stub.log_chain import verify_chain
 from server_stub.server import Server, Settings
 from server_stub.shedding import Limits, Load

@@ -207,7 +207,7 @@ def test_files_are_for_their_owner_only_whatever_the_umask(story: Story) -> None
 
 def test_the_journal_beside_an_open_database_has_its_mode(tmp_path: Path) -> None:
     """SQLite's write-ahead log holds what the database will."""
-    from server_stub.database import SQLite
+    from server_stub.database.sqlite import SQLite
 
     old = os.umask(0)
     try:

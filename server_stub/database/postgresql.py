@@ -1,4 +1,4 @@
-"""The same statements on PostgreSQL, through psycopg.
+"""One connection to PostgreSQL, through psycopg: this module is imported only where a `postgresql://` URL is used.
 
 A lost connection is noticed before the next transaction and opened again. While the database is away, callers are told so at once: only
 one in a while waits for an attempt to connect.
@@ -17,16 +17,11 @@ from typing import Any, Final
 
 import psycopg
 
-from server_stub.database import (
-    ADVISORY_LOCK,
-    BUSY_SECONDS,
-    DatabaseUnavailable,
-    Row,
-    Statements,
-    load_queries,
-    migrations,
-)
+from server_stub.database.protocol import BUSY_SECONDS, DatabaseUnavailable, Row, Statements
+from server_stub.database.statements import load_queries, migrations
 
+# Any constant serves: it names the one lock that the writers share.
+ADVISORY_LOCK: Final = 0x57E9_0001
 CONNECT_SECONDS: Final = 3
 RETRY_SECONDS: Final = 0.5
 
@@ -41,7 +36,7 @@ class PostgreSQL:
     """A PostgreSQL database, shared by any number of server processes."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self._url = url
         self._lock = threading.RLock()
         self._connection: psycopg.Connection[Any] | None = None
         self._away_until = 0.0
@@ -64,7 +59,7 @@ class PostgreSQL:
 
     def _open(self) -> psycopg.Connection[Any]:
         options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c idle_in_transaction_session_timeout=30000"
-        connection = psycopg.connect(self.url, autocommit=True, options=options, connect_timeout=CONNECT_SECONDS)
+        connection = psycopg.connect(self._url, autocommit=True, options=options, connect_timeout=CONNECT_SECONDS)
         try:
             _migrate(connection)
         except BaseException:

@@ -1,107 +1,32 @@
-"""One connection to SQLite or PostgreSQL, and transactions over the named statements of `sql/queries.sql`.
-
-Invariant: write transactions are serialised across all processes (SQLite: `BEGIN IMMEDIATE`; PostgreSQL: an advisory lock), so that
-check-and-change inside one is atomic without further thought. They are short: nothing is awaited and no password is hashed inside.
-"""
+"""One connection to SQLite: a file with a write-ahead log, or memory."""
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-SQL_FOLDER: Final = Path(__file__).parent / "sql"
-MEMORY: Final = "memory"
-# Any constant serves: it names the one lock that PostgreSQL's writers share.
-ADVISORY_LOCK: Final = 0x57E9_0001
-BUSY_SECONDS: Final = 5.0
+from server_stub.database.protocol import BUSY_SECONDS, DatabaseUnavailable, Row, Statements
+from server_stub.database.statements import load_queries, migrations
+
+IN_MEMORY: Final = ":memory:"
 # Pages of journal (4 KiB each) after which a commit of SQLite's writes them back itself: the safety net under `checkpoint`.
 LATE_CHECKPOINT: Final = 16_000
 
 
-class DatabaseUnavailable(Exception):
-    """The database cannot be reached, is full, read-only or stayed busy; nothing was changed."""
-
-
-Row = Sequence[Any]
-
-
-class Statements(Protocol):
-    """What a transaction offers: the named statements."""
-
-    def one(self, name: str, /, **values: Any) -> Row | None:
-        """The first row, or None."""
-        ...
-
-    def all(self, name: str, /, **values: Any) -> list[Row]:
-        """All rows."""
-        ...
-
-    def run(self, name: str, /, **values: Any) -> int:
-        """Execute; the number of rows changed."""
-        ...
-
-    def run_many(self, name: str, /, values: Sequence[Mapping[str, Any]]) -> None:
-        """Execute for each mapping."""
-        ...
-
-
-class Database(Protocol):
-    """A place for the server's state."""
-
-    url: str
-
-    def transaction(self) -> Any:
-        """A context manager yielding `Statements`: commits at its end, rolls back on an exception."""
-        ...
-
-    def read(self) -> Any:
-        """The same for reading only."""
-        ...
-
-    def close(self) -> None: ...
-
-
-@cache
-def load_queries() -> Mapping[str, str]:
-    """The statements of `queries.sql`, by name."""
-    text = (SQL_FOLDER / "queries.sql").read_text(encoding="utf-8")
-    blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return {name: body.strip().rstrip(";") for name, body in zip(blocks[::2], blocks[1::2], strict=True)}
-
-
-def migrations() -> list[tuple[int, str]]:
-    """The schema's steps in order: (version, script)."""
-    return [
-        (int(path.name[:4]), path.read_text(encoding="utf-8"))
-        for path in sorted((SQL_FOLDER / "migrations").glob("*.sql"))
-    ]
-
-
-def open_database(url: str) -> Database:
-    """Open (and migrate) the database at `url`: `memory`, a file path, `sqlite:///path` or `postgresql://…`."""
-    if url.startswith(("postgresql://", "postgres://")):
-        from server_stub.postgresql import PostgreSQL
-
-        return PostgreSQL(url)
-    return SQLite(url)
-
-
 class SQLite:
-    """A SQLite file (WAL) or, for `memory`, one in memory."""
+    """A SQLite file (WAL), or one `IN_MEMORY`. `commits` counts the transactions written over this connection."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, path: str) -> None:
+        self.in_memory = path == IN_MEMORY
         self.commits = 0
         self._lock = threading.RLock()
-        self._path = path = ":memory:" if url == MEMORY else url.removeprefix("sqlite:///")
+        self._path = path
         try:
-            if path != ":memory:":
+            if not self.in_memory:
                 _prepare_file(Path(path))
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -127,7 +52,7 @@ class SQLite:
         with self._lock:
             self._begin("BEGIN IMMEDIATE")
             try:
-                yield _SQLiteStatements(self._connection)
+                yield _Statements(self._connection)
                 self._connection.execute("COMMIT")
                 self.commits += 1
             except sqlite3.Error as error:
@@ -142,7 +67,7 @@ class SQLite:
         with self._lock:
             self._begin("BEGIN")
             try:
-                yield _SQLiteStatements(self._connection)
+                yield _Statements(self._connection)
             except sqlite3.Error as error:
                 raise DatabaseUnavailable(str(error)) from error
             finally:
@@ -165,7 +90,7 @@ class SQLite:
             self._connection.execute(f"PRAGMA wal_autocheckpoint = {LATE_CHECKPOINT}")
 
     def checkpoint(self) -> None:
-        """Write the journal's pages back to the database, over a connection of its own, so that no transaction waits. Not for `memory`."""
+        """Write the journal's pages back to the database, over a connection of its own, so that no transaction waits. Not in memory."""
         with suppress(sqlite3.Error):  # busy, or the disk is full: the next one will do it
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
             try:
@@ -185,7 +110,7 @@ def _prepare_file(path: Path) -> None:
         path.touch(mode=0o600)
 
 
-class _SQLiteStatements:
+class _Statements:
     __slots__ = ("_connection", "_queries")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
