@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from server_stub.store import Session, UnitOfWork, User
+from server_stub.records import Session, User
+from server_stub.store import UnitOfWork
 
 IDLE = timedelta(minutes=5)
 

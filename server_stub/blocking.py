@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from server_stub.store import UnitOfWork, User
+from server_stub.records import User
+from server_stub.store import UnitOfWork
 
 Blocked = Literal["", "temporarily", "permanently"]
 

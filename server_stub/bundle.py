@@ -28,8 +28,9 @@ from server_stub.trust import Trust, TrustError
 from server_stub.verdict import Verdict
 
 if TYPE_CHECKING:
+    from server_stub.records import StoredVerdict
     from server_stub.server import Server
-    from server_stub.store import StoredVerdict, UnitOfWork
+    from server_stub.store import UnitOfWork
 
 FORMAT: Final = "stepup-evidence/1"
 _SUFFIX_LENGTH: Final = len(',"digest":""}') + 64

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from device_keys.encoding import FormatError, member
 from server_stub.passwords import hash_secret
-from server_stub.store import UnitOfWork, User
+from server_stub.records import User
+from server_stub.store import UnitOfWork
 
 BANK_USER: Final = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
 

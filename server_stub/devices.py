@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from server_stub.store import Device, UnitOfWork
+from server_stub.records import Device
+from server_stub.store import UnitOfWork
 
 
 def retire(unit: UnitOfWork, device: Device, state: str) -> None:

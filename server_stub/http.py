@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from device_keys.encoding import FormatError, parse_json_object
 
 if TYPE_CHECKING:
+    from server_stub.records import Session, Transaction, User
     from server_stub.server import Server
-    from server_stub.store import Session, Transaction, UnitOfWork, User
+    from server_stub.store import UnitOfWork
 
 MAX_BODY: Final = 64 * 1024
 

@@ -34,7 +34,8 @@ from server_stub.evidence import (
     TransactionFacts,
 )
 from server_stub.policy import Policy
-from server_stub.store import Session, StoredVerdict, Transaction, UnitOfWork, User
+from server_stub.records import Session, StoredVerdict, Transaction, User
+from server_stub.store import UnitOfWork
 from server_stub.trust import Trust
 from server_stub.verdict import Finding, Outcome
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from server_stub.http import EnrolmentRules
 from server_stub.policy import STRICT, Policy
 from server_stub.recorder import Recorder
+from server_stub.records import Transaction
 from server_stub.shedding import Load
-from server_stub.store import Store, Transaction, UnitOfWork
+from server_stub.store import Store, UnitOfWork
 from server_stub.trust import Trust
 
 

@@ -18,9 +18,10 @@ from server_stub.database import MEMORY, open_database
 from server_stub.database.protocol import DatabaseUnavailable
 from server_stub.exits import CommandError, Exit
 from server_stub.policy import LENIENT, STRICT
+from server_stub.records import ServerClock
 from server_stub.server import Server, Settings
 from server_stub.shedding import Load
-from server_stub.store import ServerClock, Store
+from server_stub.store import Store
 from server_stub.trust import TrustError, load_trust, read_status_list
 
 SHUTDOWN_SECONDS = 2

@@ -23,8 +23,9 @@ from server_stub.http import Call, Endpoint, Handler, Refusal, Reply
 from server_stub.openapi import STRING, obj, query, response
 from server_stub.own_routes import ERROR, error, own_family
 from server_stub.recorder import recorded
+from server_stub.records import ServerClock, StoredVerdict, Transaction, User
 from server_stub.server import Server
-from server_stub.store import ServerClock, StoredVerdict, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 from server_stub.verdicts import record_of, verdict_from
 
 

@@ -17,8 +17,9 @@ from device_keys.entropy import SeededEntropy, SystemEntropy
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
 from server_stub.policy import LENIENT, SPEC_VECTOR, STRICT
+from server_stub.records import ServerClock
 from server_stub.server import Server, Settings
-from server_stub.store import ServerClock, Store
+from server_stub.store import Store
 from server_stub.trust import load_trust
 from server_stub.verdict import Outcome, Verdict
 

@@ -9,7 +9,8 @@ import msgspec
 from server_stub.compliance import Observations, verdict_of
 from server_stub.log_chain import LogEntry
 from server_stub.policy import Policy
-from server_stub.store import StoredVerdict, UnitOfWork
+from server_stub.records import StoredVerdict
+from server_stub.store import UnitOfWork
 from server_stub.trust import Trust
 from server_stub.verdict import Verdict
 

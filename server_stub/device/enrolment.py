@@ -24,8 +24,9 @@ from server_stub.devices import retire
 from server_stub.evidence import CredentialFacts, user_handle
 from server_stub.http import Call, EnrolmentRules, Reply
 from server_stub.own_routes import error, refuse
+from server_stub.records import Device, Enrolment, Session
 from server_stub.server import Server
-from server_stub.store import Device, Enrolment, Session, UnitOfWork
+from server_stub.store import UnitOfWork
 
 CODE_LIFE: Final = timedelta(seconds=300)
 CODE_TRIES: Final = 5

@@ -9,9 +9,10 @@ from device_keys.encoding import FormatError, b64url_encode, member
 from server_stub.device.enrolment import TIMEOUT_MS
 from server_stub.http import Call, Reply
 from server_stub.own_routes import refuse
+from server_stub.records import Device, Transaction
 from server_stub.relying_party import deliver, issue_nonce
 from server_stub.server import Server
-from server_stub.store import Device, Transaction, UnitOfWork
+from server_stub.store import UnitOfWork
 
 
 def _device(unit: UnitOfWork, call: Call) -> Device:

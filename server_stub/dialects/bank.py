@@ -22,9 +22,10 @@ from server_stub.dialects import bank_openapi as docs
 from server_stub.evidence import SecretFacts
 from server_stub.http import Call, Dialect, Endpoint, EnrolmentRules, Refusal, Reply
 from server_stub.passwords import secret_matches_off_loop
+from server_stub.records import Session, Transaction, User
 from server_stub.relying_party import Try, attempt, open_step_up
 from server_stub.server import Server
-from server_stub.store import Session, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 NAME: Final = "bank"
 NOT_ALLOWED: Final = "Not Allowed to execute this request"

@@ -23,9 +23,10 @@ from server_stub.dialects.loginradius.profile import lock_reply, lock_rule, own_
 from server_stub.dialects.loginradius.reading import query_text
 from server_stub.evidence import PriorElement, SecretFacts
 from server_stub.http import Call, Reply
+from server_stub.records import Session, Transaction, User
 from server_stub.relying_party import Try, attempt, open_step_up
 from server_stub.server import Server
-from server_stub.store import Session, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 # What a code is for; a code for one purpose is none for another.
 Purpose = Literal["stepup", "stepup-mail", "login", "setup", "pin"]

@@ -55,8 +55,9 @@ from server_stub.dialects.loginradius.sessions import (
 from server_stub.dialects.loginradius.settings import phone_of
 from server_stub.http import Call, Handler, Reply
 from server_stub.passwords import secret_matches_off_loop
+from server_stub.records import Session, Transaction, User
 from server_stub.server import Server
-from server_stub.store import Session, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 # --- first step ------------------------------------------------------------------------------------------------------
 

@@ -20,8 +20,9 @@ from server_stub.dialects.loginradius.profile import lock_reply, lock_type, own_
 from server_stub.dialects.loginradius.reading import body_of, check_api_key, equal, text
 from server_stub.http import Call, Reply
 from server_stub.passwords import secret_matches_off_loop
+from server_stub.records import Session, Transaction, User
 from server_stub.server import Server
-from server_stub.store import Session, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 Body = dict[str, Any]
 CAPTCHAS: Final = (

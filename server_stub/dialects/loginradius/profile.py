@@ -20,7 +20,8 @@ from server_stub.dialects.loginradius.constants import LOCKS, LOGINRADIUS, NAME,
 from server_stub.dialects.loginradius.errors import error
 from server_stub.http import Reply
 from server_stub.passwords import hash_secret
-from server_stub.store import UnitOfWork, User
+from server_stub.records import User
+from server_stub.store import UnitOfWork
 
 DEMO_UID: Final = "a5d1f0c3b7e84926a1c4d2e85f607b39"
 DEMO_DOCUMENT: Final[dict[str, Any]] = {

@@ -14,8 +14,9 @@ from server_stub.dialects.loginradius.profile import lock_reply
 from server_stub.dialects.loginradius.reading import body_of, check_api_key, query_text, text
 from server_stub.dialects.loginradius.sessions import MFA_LOGIN, find_token, new_token
 from server_stub.http import Call, Reply
+from server_stub.records import Session, Token, Transaction, User
 from server_stub.server import Server
-from server_stub.store import Session, Token, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey

@@ -15,7 +15,8 @@ from server_stub.dialects.loginradius.errors import refuse
 from server_stub.dialects.loginradius.profile import profile
 from server_stub.dialects.loginradius.reading import access_token
 from server_stub.http import Call
-from server_stub.store import Session, Token, UnitOfWork, User, token_digest
+from server_stub.records import Session, Token, User, token_digest
+from server_stub.store import UnitOfWork
 
 ACCESS: Final = "access"
 REFRESH: Final = "refresh"

@@ -30,8 +30,9 @@ from server_stub.dialects.loginradius.reading import body_of, check_api_key, che
 from server_stub.dialects.loginradius.sessions import active_caller, caller, find_token, issue_tokens
 from server_stub.http import Call, Handler, Reply
 from server_stub.passwords import hash_secret
+from server_stub.records import Session, Transaction, User
 from server_stub.server import Server
-from server_stub.store import Session, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 BACKUP_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 

@@ -16,8 +16,9 @@ from server_stub.dialects.loginradius.reading import body_of, check_api_key, che
 from server_stub.dialects.loginradius.sessions import active_caller, new_token
 from server_stub.dialects.loginradius.settings import setup_fields
 from server_stub.http import Call, Handler, Reply
+from server_stub.records import Session, Transaction, User
 from server_stub.server import Server
-from server_stub.store import Session, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 VALIDATION: Final = "step-up"
 

@@ -14,8 +14,9 @@ from server_stub.dialects.weavr.replies import NO_CONTENT, channel, conflict, ve
 from server_stub.dialects.weavr.stepup import access_payload, mark_stepped_up
 from server_stub.dialects.weavr.watch import factor_changed
 from server_stub.http import Reply
+from server_stub.records import Session
 from server_stub.server import Server
-from server_stub.store import Session, UnitOfWork
+from server_stub.store import UnitOfWork
 
 PURPOSE: Final = "enrol-sms"
 

@@ -21,8 +21,9 @@ from server_stub.accounts import note_activity, session_of
 from server_stub.dialects.weavr.constants import NAME, WEAVR, Surface
 from server_stub.dialects.weavr.replies import UNAUTHORISED, bad_format, conflict, forbidden, invalid, storable, unknown
 from server_stub.http import Call, Handler, Refusal, Reply
+from server_stub.records import Session, User
 from server_stub.server import Server
-from server_stub.store import Session, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 RUNNING: Final = "weavr-running"
 RATES: Final = "weavr-rate"

@@ -14,8 +14,9 @@ from server_stub.dialects.weavr.replies import LOCKED, NO_CONTENT, forbidden, in
 from server_stub.dialects.weavr.watch import login_decided
 from server_stub.http import Call, Handler, Reply
 from server_stub.passwords import secret_matches_off_loop
+from server_stub.records import Session, User
 from server_stub.server import Server
-from server_stub.store import Session, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 REFUSED: Final = Reply(403)
 AUTH: Final = "auth"

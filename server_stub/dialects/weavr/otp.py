@@ -17,8 +17,9 @@ from server_stub.dialects.weavr.constants import CODE_RULE, SMS, WEAVR
 from server_stub.dialects.weavr.gate import Visit
 from server_stub.dialects.weavr.people import new_number, number_of
 from server_stub.evidence import PriorElement, SecretFacts
+from server_stub.records import Session, Transaction
 from server_stub.relying_party import Decision, Try, announce_code, attempt, open_step_up
-from server_stub.store import Session, Transaction, UnitOfWork
+from server_stub.store import UnitOfWork
 
 INVALID: Final = "VERIFICATION_CODE_INVALID"
 EXPIRED: Final = "VERIFICATION_CODE_EXPIRED"

@@ -13,8 +13,8 @@ from server_stub.dialects.weavr.people import identity_of
 from server_stub.dialects.weavr.replies import UNAUTHORISED, conflict, invalid, member_object, not_found, text
 from server_stub.http import Call, Handler, Refusal, Reply
 from server_stub.passwords import hash_secret, secret_matches
+from server_stub.records import User
 from server_stub.server import Server
-from server_stub.store import User
 
 CLASSES: Final = (r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]")
 

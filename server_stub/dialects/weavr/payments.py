@@ -26,7 +26,8 @@ from server_stub.dialects.weavr.replies import (
 )
 from server_stub.dialects.weavr.stepup import usable
 from server_stub.http import Reply
-from server_stub.store import Transaction, UnitOfWork, User
+from server_stub.records import Transaction, User
+from server_stub.store import UnitOfWork
 
 TRANSFERS: Final = "weavr-transfer"
 PURPOSE: Final = "payment"

@@ -13,7 +13,8 @@ from device_keys.encoding import FormatError, member
 from device_keys.entropy import Entropy
 from server_stub.dialects.weavr.constants import AUTHY, BIOMETRIC, MOBILE, NAME, SMS, WEAVR, Surface
 from server_stub.dialects.weavr.replies import conflict
-from server_stub.store import UnitOfWork, User
+from server_stub.records import User
+from server_stub.store import UnitOfWork
 
 ALICE: Final = "110000000000000001"
 ALICE_BUYER: Final = "120000000000000001"

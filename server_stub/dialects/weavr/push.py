@@ -29,9 +29,10 @@ from server_stub.dialects.weavr.replies import LOCKED, channel, conflict, member
 from server_stub.dialects.weavr.stepup import PURPOSE, access_payload, mark_stepped_up
 from server_stub.dialects.weavr.watch import Status, factor_changed, login_decided, step_up_decided
 from server_stub.http import Call, Reply
+from server_stub.records import Session, Transaction, User
 from server_stub.relying_party import Try, attempt, open_step_up
 from server_stub.server import Server
-from server_stub.store import Session, Transaction, UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 ENROLMENT: Final = "enrol-push"
 LOGIN: Final = "login"

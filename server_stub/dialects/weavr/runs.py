@@ -22,8 +22,9 @@ from server_stub.dialects.weavr.replies import (
 )
 from server_stub.dialects.weavr.stepup import usable
 from server_stub.http import Reply
+from server_stub.records import Transaction
 from server_stub.relying_party import order_fields
-from server_stub.store import Transaction, UnitOfWork
+from server_stub.store import UnitOfWork
 
 RUNS: Final = "weavr-run"
 PURPOSE: Final = "payment-run"

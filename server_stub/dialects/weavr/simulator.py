@@ -14,7 +14,7 @@ from server_stub.dialects.weavr.replies import conflict, unknown
 from server_stub.dialects.weavr.runs import execute_run
 from server_stub.dialects.weavr.watch import Status, factor_changed, step_up_decided
 from server_stub.http import Reply
-from server_stub.store import Transaction
+from server_stub.records import Transaction
 
 KEYS: Final = ("programme-key", "api-key")
 OUTCOMES: Final[dict[str, Status]] = {

@@ -13,7 +13,8 @@ from server_stub.dialects.weavr.people import number_problem, registered, switch
 from server_stub.dialects.weavr.replies import INVALID_REQUEST, NO_CONTENT, channel, conflict, verification_code
 from server_stub.dialects.weavr.watch import step_up_decided
 from server_stub.http import Reply
-from server_stub.store import Session, UnitOfWork
+from server_stub.records import Session
+from server_stub.store import UnitOfWork
 
 PURPOSE: Final = "step-up"
 

@@ -12,8 +12,9 @@ from server_stub.delivery import post_later
 from server_stub.dialects.weavr.constants import MULTI
 from server_stub.dialects.weavr.gate import key_of
 from server_stub.dialects.weavr.people import credentials_of, identity_of
+from server_stub.records import User
 from server_stub.server import Server
-from server_stub.store import UnitOfWork, User
+from server_stub.store import UnitOfWork
 
 Status = Literal["VERIFIED", "DECLINED", "EXPIRED"]
 

@@ -1,0 +1,109 @@
+"""Challenges to step up: transactions, their nonces, and the verdicts on attempts at them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from device_keys.clock import rfc3339, stored_instant
+from device_keys.encoding import b64url_encode
+from server_stub.database.protocol import Row
+from server_stub.evidence import NonceFacts, decode_evidence, encode
+from server_stub.records import StoredVerdict, Transaction
+from server_stub.tables.columns import json_text, maybe_instant
+from server_stub.tables.work import Work
+from server_stub.verdict import Finding
+
+_FINDINGS: Final = msgspec.json.Decoder(tuple[Finding, ...])
+
+
+class Transactions(Work):
+    """Transactions, nonces and verdicts."""
+
+    def transaction(self, transaction_id: str) -> Transaction | None:
+        row = self.sql.one("get_transaction", id=transaction_id)
+        return _transaction(row) if row else None
+
+    def transactions(self, dialect: str = "", user: str = "", most: int = 1000) -> list[Transaction]:
+        """Newest first."""
+        rows = self.sql.all("list_transactions", dialect=dialect, user=user, most=most)
+        return [_transaction(row) for row in rows]
+
+    def open_transactions(self, dialect: str, user: str) -> list[Transaction]:
+        """Those that still wait for a step-up, oldest first."""
+        rows = self.sql.all("open_transactions", dialect=dialect, user=user)
+        return [transaction for transaction in map(_transaction, rows) if self.now < transaction.expires_at]
+
+    def add_transaction(self, transaction: Transaction) -> None:
+        transaction.seq = self.next_seq()
+        self.sql.run(
+            "insert_transaction", id=transaction.id, seq=transaction.seq, dialect=transaction.dialect, kind=transaction.kind,
+            user=transaction.user, session=transaction.session, payload=json_text(transaction.payload), digest=transaction.digest,
+            methods=json_text(transaction.methods), created_at=rfc3339(transaction.created_at), **_transaction_values(transaction),
+        )  # fmt: skip
+
+    def put_transaction(self, transaction: Transaction) -> None:
+        self.sql.run("update_transaction", id=transaction.id, **_transaction_values(transaction))
+
+    def void_open_transactions(self, dialect: str, user: str) -> None:
+        self.sql.run("void_open_transactions", dialect=dialect, user=user)
+
+    def nonce(self, value: str) -> NonceFacts | None:
+        row = self.sql.one("get_nonce", value=value)
+        if row is None:
+            return None
+        return NonceFacts(
+            value=row[0], transaction_id=row[1], issued_at=stored_instant(row[2]), expires_at=stored_instant(row[3]),
+            consumed_at=maybe_instant(row[4]),
+        )  # fmt: skip
+
+    def add_nonce(self, transaction: str, life: timedelta) -> NonceFacts:
+        value = b64url_encode(self.entropy.bytes("nonce", 32))
+        expires = self.now + life
+        self.sql.run(
+            "insert_nonce", value=value, transaction=transaction, issued_at=self.at, expires_at=rfc3339(expires)
+        )
+        return NonceFacts(value=value, transaction_id=transaction, issued_at=self.now, expires_at=expires)
+
+    def consume_nonce(self, value: str) -> bool:
+        """Whether this call was the one that consumed it."""
+        return self.sql.run("consume_nonce", value=value, at=self.at) == 1
+
+    def add_verdict(self, verdict: StoredVerdict) -> None:
+        self.sql.run(
+            "insert_verdict", transaction=verdict.transaction, attempt=verdict.attempt, accepted=int(verdict.accepted),
+            decided_at=verdict.decided_at, log_seq=verdict.log_seq, policy=verdict.policy, trust=verdict.trust,
+            evidence=encode(verdict.evidence).decode(), findings=json_text(verdict.findings),
+        )  # fmt: skip
+
+    def verdict(self, transaction: str, attempt: int | None = None) -> StoredVerdict | None:
+        """The judgement of one attempt, by default the latest."""
+        if attempt is None:
+            row = self.sql.one("last_attempt", transaction=transaction)
+            attempt = row[0] if row else None
+        row = None if attempt is None else self.sql.one("get_verdict", transaction=transaction, attempt=attempt)
+        if row is None:
+            return None
+        evidence, findings = decode_evidence(row[7].encode()), _FINDINGS.decode(row[8])
+        return StoredVerdict(row[0], row[1], bool(row[2]), row[3], row[4], row[5], row[6], evidence, findings)
+
+
+def _transaction(row: Row) -> Transaction:
+    return Transaction(
+        id=row[0], seq=row[1], dialect=row[2], kind=row[3], user=row[4], session=row[5], state=row[6], payload=msgspec.json.decode(row[7]),
+        digest=row[8], methods=msgspec.json.decode(row[9]), created_at=stored_instant(row[10]), expires_at=stored_instant(row[11]),
+        attempts=row[12], outcome=row[13], assertion=row[14], document=msgspec.json.decode(row[15]),
+    )  # fmt: skip
+
+
+def _transaction_values(transaction: Transaction) -> dict[str, Any]:
+    return {
+        "state": transaction.state,
+        "expires_at": rfc3339(transaction.expires_at),
+        "attempts": transaction.attempts,
+        "outcome": transaction.outcome,
+        "assertion": transaction.assertion,
+        "document": json_text(transaction.document),
+    }
