@@ -53,7 +53,10 @@ def build_parser() -> _Parser:
         epilog="Exit codes: 0 accepted or done, 1 refused, 2 usage, 3 unreachable or unreadable.",
         parents=[shared],
     )
-    parser.add_argument("--web", action="store_true", help="serve the phone's screen to a browser")
+    parser.add_argument(
+        "--web", nargs="?", type=_port, const=8000, metavar="PORT",
+        help="serve the phone's screen to a browser of this machine (port 8000; 0 picks one)",
+    )  # fmt: skip
     parser.add_argument("--with-server", action="store_true", help="start a server too, where none answers at --server")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 

@@ -188,15 +188,16 @@ def check_caller(headers: Mapping[str, str], token: str | None) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
             raise ControlError(401, "refused", "Authorization: expected the bearer token given to control --token")
-    elif _name(headers.get("host", "")) not in LOOPBACK_NAMES:
+    elif host_name(headers.get("host", "")) not in LOOPBACK_NAMES:
         raise ControlError(403, "refused", "Host: expected a loopback name; elsewhere serve with --token")
     origin = headers.get("origin")
-    foreign = origin is not None and _name(origin.partition("://")[2]) not in LOOPBACK_NAMES
+    foreign = origin is not None and host_name(origin.partition("://")[2]) not in LOOPBACK_NAMES
     if foreign or headers.get("sec-fetch-site", "none") == "cross-site":
         raise ControlError(403, "refused", "Origin: web pages of other origins may not use this API")
 
 
-def _name(host: str) -> str:
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port; empty where it is none."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:  # as in "[::1"

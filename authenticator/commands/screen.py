@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from argparse import Namespace
 from contextlib import ExitStack
 
@@ -19,8 +17,11 @@ def open_phone(args: Namespace, output: Output) -> int:
     with ExitStack() as stack:
         if args.with_server:
             args.server = _find_or_start_server(server_url(args.server), stack, output)
-        if args.web:
-            return _serve_web(args)
+        if args.web is not None:
+            from authenticator.tui.web import serve
+
+            serve(args, output)
+            return 0
         from authenticator.tui.app import run
 
         return int(run(args) or 0)
@@ -49,14 +50,3 @@ def start_server(url: str, stack: ExitStack) -> str:
 
     parts = urlsplit(url)
     return stack.enter_context(running_server("--host", parts.hostname or "127.0.0.1", "--port", str(parts.port or 80)))
-
-
-def _serve_web(args: Namespace) -> int:
-    from textual_serve.server import Server
-
-    command = [sys.executable, "-m", "authenticator", "--server", args.server]
-    for option in ("token", "home", "clock"):
-        value = getattr(args, option)
-        command += [f"--{option}", value] if value else []
-    Server(shlex.join(command), title="stepup-phone").serve()
-    return 0
