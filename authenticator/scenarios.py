@@ -134,7 +134,7 @@ def _replayed_on_another_user(stage: Stage, phone: Phone) -> Verdict:
     client = _client(stage, phone)
     call = _evidence(client, stage, client.start(ORDER))
     scene = Scene(phone, phone.server(stage.server), client.enrolment, phone.now())
-    thief, credentials = stranger_session(scene, client)
+    thief, credentials = stranger_session(scene)
     target = thief.start(ORDER)
     thief.send(_for(replace(call, body=credentials), target))
     return verdict_of(phone, stage, target)

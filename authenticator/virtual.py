@@ -15,7 +15,8 @@ import msgspec
 
 from authenticator import approving
 from authenticator.apps import messages
-from authenticator.apps.bank import DIALECT, BankApp, Means, Payment, domestic_payment
+from authenticator.apps.bank import BankApp, Means, Payment, domestic_payment
+from authenticator.apps.bank_client import DIALECT
 from authenticator.apps.mail import mail_address
 from authenticator.ceremonies import HONEST, Edits
 from authenticator.client import Call, open_http

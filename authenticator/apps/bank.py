@@ -1,26 +1,23 @@
 """The phone's own bank app: it calls the bank's API as any client does, with its own login, and adds the device evidence itself.
 
-A payment is one honest script of named steps; a fault may bring its own script instead. Where the access token is no longer valid (401) it
-is refreshed once and the call repeated once, as the bank's clients do.
+A payment is one honest script of named steps; a fault may bring its own script instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from authenticator.approving import METHODS, Approval, client_request, fetch, sign
+from authenticator.apps.bank_client import DIALECT, BankClient, demand, session_over
 from authenticator.ceremonies import HONEST, Edits
-from authenticator.client import API_KEY_HEADERS, Answer, Call, refusal
-from authenticator.errors import Unreadable, UsageError
+from authenticator.client import Call
+from authenticator.errors import UsageError
 from authenticator.state import POSSESSION, Enrolment
-from device_keys.encoding import FormatError, member
 
 if TYPE_CHECKING:
     from authenticator.phone import Phone
-
-DIALECT = "bank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Payment:
         }
 
 
-class BankApp:
+class BankApp(BankClient):
     """The bank's app on `phone`, for one enrolment. `observe_approval` is told what was shown and signed, before it is sent."""
 
     def __init__(
@@ -66,79 +63,21 @@ class BankApp:
     ) -> None:
         if enrolment.dialect != DIALECT:
             raise UsageError("Payments need an enrolment in the dialect bank.", code="not_enrolled")
+        super().__init__(phone.server(enrolment.server), enrolment)
         self.phone = phone
-        self.enrolment = enrolment
         self.edits = edits
         self.observe_approval = observe_approval
 
-    # --- session --------------------------------------------------------------------------------------------------------
-
-    def login(self, passcode: str) -> None:
-        """A new session; one element only, which gives no right to pay."""
-        path = f"{self.enrolment.base}/oauth2/login"
-        body = {"username": self.enrolment.user, "passcode": passcode}
-        answer = self._send(Call("POST", path, {}, body), bearer=False)
-        self.keep_tokens(_demand(answer))
+    def _with_session(self, access_token: str, refresh_token: str) -> Enrolment:
+        """Sealed in the phone's store."""
+        return self.phone.keep_session(self.enrolment, access_token, refresh_token)
 
     def open_session(self, means: Means) -> None:
         """Log in where a passcode is given; else go on with the session kept from enrolment or the last payment."""
         if means.passcode is not None:
             self.login(means.passcode)
         elif self.enrolment.session is None:
-            raise _session_over()
-
-    def refresh(self) -> None:
-        """A new token pair for the refresh token, which serves once; `UsageError` where its life is over."""
-        session = self.enrolment.session
-        if session is None or session.refresh_token is None:
-            raise _session_over()
-        call = Call("POST", f"{self.enrolment.base}/oauth2/refresh", {}, {"refreshToken": session.refresh_token})
-        answer = self._send(call, bearer=False)
-        if answer.status == 401:
-            raise _session_over()
-        self.keep_tokens(_demand(answer))
-
-    def keep_tokens(self, answer: Answer) -> None:
-        """The pair of a login, refresh or step-up, sealed."""
-        try:
-            access = member(answer.body, "accessToken", str)
-            refresh_token = member(answer.body, "refreshToken", str)
-        except FormatError as error:
-            raise Unreadable("unreadable_answer", f"The bank's tokens cannot be read: {error}") from error
-        self.enrolment = self.phone.keep_session(self.enrolment, access, refresh_token)
-
-    # --- calls ----------------------------------------------------------------------------------------------------------
-
-    def send(self, call: Call) -> Answer:
-        """With the session's bearer; on 401 refreshed once, repeated once."""
-        answer = self._send(call, bearer=True)
-        if answer.status != 401:
-            return answer
-        self.refresh()
-        return self._send(call, bearer=True)
-
-    def _send(self, call: Call, *, bearer: bool) -> Answer:
-        headers = {API_KEY_HEADERS[DIALECT]: self.enrolment.api_key, **call.headers}
-        if bearer and self.enrolment.session is not None:
-            headers["Authorization"] = f"Bearer {self.enrolment.session.access_token}"
-        return self.phone.server(self.enrolment.server).send(replace(call, headers=headers))
-
-    # --- the steps of a payment -------------------------------------------------------------------------------------------
-
-    def ask(self, order: dict[str, Any], transaction_id: str | None = None) -> Answer:
-        """The protected call, without an identifier or (the replay) with it."""
-        headers = {} if transaction_id is None else {"X-TransactionId": transaction_id}
-        return self.send(Call("POST", f"{self.enrolment.base}/payments/domestic", headers, order))
-
-    def start(self, order: dict[str, Any]) -> str:
-        """The transaction identifier of the refused payment; any other refusal is an error."""
-        answer = self.ask(order)
-        transaction_id = answer.body.get("transactionId") if isinstance(answer.body, dict) else None
-        if answer.status == 403 and isinstance(transaction_id, str) and transaction_id:
-            return transaction_id
-        if answer.ok:
-            raise Unreadable("not_protected", "The bank took the payment without a step-up.")
-        raise refusal(answer)
+            raise session_over()
 
     def approve(self, transaction_id: str, means: Means) -> Call:
         """The step-up call, with what the phone displayed and signed in its header."""
@@ -151,13 +90,9 @@ class BankApp:
             self.phone, approval, passcode=means.passcode, refresh_token=refresh_token, edits=self.edits
         )
 
-    def step_up(self, call: Call) -> None:
-        """Send the step-up; its answer is a new token pair."""
-        self.keep_tokens(_demand(self.send(call)))
-
     def replay(self, order: dict[str, Any], transaction_id: str, means: Means) -> Payment:
         """The same payment again, with the identifier and the new bearer."""
-        answer = _demand(self.ask(order, transaction_id))
+        answer = demand(self.ask(order, transaction_id))
         body = answer.object()
         return Payment(
             str(body.get("paymentId", "")), str(body.get("status", "")), transaction_id, METHODS[means.factor]
@@ -187,17 +122,3 @@ def domestic_payment(amount: str, currency: str, payee: str, sort_code: str, acc
         "currency": currency,
         "payee": {"name": payee, "sortCode": sort_code, "accountNumber": account},
     }
-
-
-def _demand(answer: Answer) -> Answer:
-    if not answer.ok:
-        raise refusal(answer)
-    return answer
-
-
-def _session_over() -> UsageError:
-    return UsageError(
-        "The bank app's session is over: give --passcode beside --biometric to log in again.",
-        field="--passcode",
-        code="session_over",
-    )

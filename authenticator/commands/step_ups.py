@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def pay(args: Namespace, output: Output) -> None:
     """A payment from the phone's own bank app."""
-    from authenticator.apps.bank import DIALECT, BankApp, Means, domestic_payment
+    from authenticator.apps.bank import BankApp, Means, domestic_payment
+    from authenticator.apps.bank_client import DIALECT
     from authenticator.faults import PAY
 
     order = domestic_payment(args.amount, args.currency, args.payee, args.sort_code, args.account)

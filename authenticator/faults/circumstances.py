@@ -11,7 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from authenticator.apps.bank import BankApp, Means, Payment
+from authenticator.apps.bank_client import BankClient
 from authenticator.ceremonies import Draft, Edits, Scene, StepUp
 from authenticator.client import Call
 from authenticator.errors import Refused
@@ -28,40 +31,12 @@ STRANGER: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def stranger_session(scene: Scene, app: BankApp) -> tuple[BankApp, dict[str, Any]]:
+def stranger_session(scene: Scene) -> tuple[BankClient, dict[str, Any]]:
     """Another customer of the bank, logged in with a client of their own; and what they log in with."""
     scene.server.stub("PUT", "users", STRANGER)
-    enrolment = app.enrolment
-    login = Call(
-        "POST", f"{enrolment.base}/oauth2/login", {"X-APIKEY": enrolment.api_key},
-        {"username": STRANGER["id"], "passcode": STRANGER["passcode"]},
-    )  # fmt: skip
-    tokens = scene.server.send(login).object()
-    stranger = BankApp(_Borrowed(app.phone), enrolment)  # type: ignore[arg-type]
-    stranger.enrolment = _with_session(enrolment, tokens)
+    stranger = BankClient(scene.server, msgspec.structs.replace(scene.enrolment, user=STRANGER["id"], session=None))
+    stranger.login(STRANGER["passcode"])
     return stranger, {"username": STRANGER["id"], "passcode": STRANGER["passcode"]}
-
-
-class _Borrowed:
-    """A phone whose store a stranger's login does not touch."""
-
-    def __init__(self, phone: Any) -> None:
-        self._phone = phone
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._phone, name)
-
-    def keep_session(self, enrolment: Any, access_token: str, refresh_token: str | None) -> Any:
-        return _with_session(enrolment, {"accessToken": access_token, "refreshToken": refresh_token})
-
-
-def _with_session(enrolment: Any, tokens: dict[str, Any]) -> Any:
-    import msgspec
-
-    from authenticator.state import Session
-
-    session = Session(access_token=tokens["accessToken"], refresh_token=tokens["refreshToken"], since="")
-    return msgspec.structs.replace(enrolment, session=session)
 
 
 def _scene(app: BankApp) -> Scene:
@@ -90,7 +65,7 @@ def _foreign_transaction(app: BankApp, order: dict[str, Any], means: Means) -> P
     app.open_session(means)
     own = app.start(order)
     _, step_up = fetch(app.phone, app.enrolment.server, own)
-    stranger, _ = stranger_session(_scene(app), app)
+    stranger, _ = stranger_session(_scene(app))
     foreign = stranger.start(order)
     forged = replace(step_up, transaction_id=foreign)
     forged = replace(forged, challenge=challenge_for(forged, step_up.nonce, step_up.payload))
