@@ -112,7 +112,7 @@ def _user_json(unit: UnitOfWork, user: User) -> dict[str, Any]:
     }
     if user.blocked_until is not None:
         state["blockedUntil"] = rfc3339(user.blocked_until)
-    return {"dialect": user.dialect, "id": user.id, **users_of(user.dialect).describe(user), **state}
+    return {"dialect": user.dialect, "id": user.id, **users_of(user.dialect).describe_user(user), **state}
 
 
 async def get_users(server: Server, _: Call) -> Reply:
@@ -137,7 +137,7 @@ def _put_user(server: Server, unit: UnitOfWork, item: dict[str, Any]) -> User:
     dialect = member(item, "dialect", str, required=False) or "bank"
     if dialect not in server.settings.dialects:
         raise FormatError("dialect", " or ".join(server.settings.dialects))
-    user = users_of(dialect).from_json(item, unit.user(dialect, str(item.get("id", ""))), unit)
+    user = users_of(dialect).user_from_json(item, unit.user(dialect, str(item.get("id", ""))), unit)
     clash = unit.user_by_login(dialect, user.login)
     if clash is not None and clash.id != user.id:
         raise FormatError("username", "a login that no other user has")

@@ -13,6 +13,7 @@ from server_stub.dialects.bank.constants import BANK, NAME
 from server_stub.dialects.bank.documented import SCHEMAS
 from server_stub.dialects.bank.errors import error
 from server_stub.dialects.bank.gate import key_accepted
+from server_stub.dialects.bank.people import demo_users, describe_user, user_from_json
 from server_stub.dialects.bank.routes import ENDPOINTS
 from server_stub.http import Call, Dialect, EnrolmentRules, Reply
 
@@ -37,4 +38,4 @@ DIALECT: Final = Dialect(
     enrolment=EnrolmentRules(key_accepted, BANK.access_idle, lambda user: user.document.get("mobile")),
 )
 
-__all__ = ["DIALECT"]
+__all__ = ["DIALECT", "demo_users", "describe_user", "user_from_json"]
