@@ -11,12 +11,12 @@ from server_stub.database.protocol import Row
 from server_stub.evidence import CredentialFacts, encode
 from server_stub.records import Device, Enrolment, token_digest
 from server_stub.tables.columns import json_text
-from server_stub.tables.work import Work
+from server_stub.tables.unit import Unit
 
 _CREDENTIAL: Final = msgspec.json.Decoder(CredentialFacts)
 
 
-class Devices(Work):
+class Devices(Unit):
     """Devices, credentials and enrolments."""
 
     def device(self, device_id: str) -> Device | None:

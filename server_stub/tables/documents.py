@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from server_stub.tables.columns import json_text
-from server_stub.tables.work import Work
+from server_stub.tables.unit import Unit
 
 
-class Documents(Work):
+class Documents(Unit):
     """Free documents of the dialects."""
 
     def record(self, kind: str, record_id: str) -> dict[str, Any] | None:

@@ -12,13 +12,13 @@ from device_keys.entropy import Entropy
 from server_stub.database.protocol import Row, Statements
 from server_stub.log_chain import GENESIS, LogEntry, append_entry
 from server_stub.tables.columns import json_text
-from server_stub.tables.work import Work
+from server_stub.tables.unit import Unit
 
 CLOCK_ID: Final = "server"
 _ENTRY: Final = msgspec.json.Decoder(LogEntry)
 
 
-class Log(Work):
+class Log(Unit):
     """Entries are gathered while the unit of work runs, and written in one go by `flush`."""
 
     def __init__(self, statements: Statements, entropy: Entropy, source: Clock) -> None:

@@ -12,10 +12,10 @@ from device_keys.encoding import b64url_encode
 from server_stub.database.protocol import Row
 from server_stub.records import Session, Token, token_digest
 from server_stub.tables.columns import json_text, maybe_instant, maybe_text
-from server_stub.tables.work import Work
+from server_stub.tables.unit import Unit
 
 
-class Sessions(Work):
+class Sessions(Unit):
     """Sessions and tokens; a token is found by its digest only."""
 
     def session(self, session_id: str) -> Session | None:

@@ -13,13 +13,13 @@ from server_stub.database.protocol import Row
 from server_stub.evidence import NonceFacts, decode_evidence, encode
 from server_stub.records import StoredVerdict, Transaction
 from server_stub.tables.columns import json_text, maybe_instant
-from server_stub.tables.work import Work
+from server_stub.tables.unit import Unit
 from server_stub.verdict import Finding
 
 _FINDINGS: Final = msgspec.json.Decoder(tuple[Finding, ...])
 
 
-class Transactions(Work):
+class Transactions(Unit):
     """Transactions, nonces and verdicts."""
 
     def transaction(self, transaction_id: str) -> Transaction | None:

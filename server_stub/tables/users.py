@@ -7,10 +7,10 @@ import msgspec
 from server_stub.database.protocol import Row
 from server_stub.records import User
 from server_stub.tables.columns import json_text, maybe_instant, maybe_text
-from server_stub.tables.work import Work
+from server_stub.tables.unit import Unit
 
 
-class Users(Work):
+class Users(Unit):
     """Users by id and by login."""
 
     def user(self, dialect: str, user_id: str) -> User | None:

@@ -11,7 +11,7 @@ from server_stub.records import ServerClock
 from server_stub.tables.columns import json_text
 
 
-class Work:
+class Unit:
     """A transaction with one instant: `now`, as text `at`."""
 
     def __init__(self, statements: Statements, entropy: Entropy, source: Clock) -> None:
