@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import device_keys.genuine_dates  # noqa: F401
+from device_keys.attestation.der import read_names
 from device_keys.encoding import FormatError, parse_json_object
 
 if TYPE_CHECKING:
@@ -86,10 +87,12 @@ class Trust:
 
 
 def _index(pems: Iterable[NamedPem]) -> dict[bytes, list[Anchor]]:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     index: dict[bytes, list[Anchor]] = {}
     for name, pem in pems:
         for certificate in _certificates(name, pem):
-            subject = certificate.subject.public_bytes()
+            subject = read_names(certificate.public_bytes(Encoding.DER)).subject
             index.setdefault(subject, []).append(Anchor(name, _scope(name), certificate))
     return index
 

@@ -13,6 +13,7 @@ from typing import Final
 from device_keys.attestation import android_key, apple, packed
 from device_keys.attestation.app_attest import key_id
 from device_keys.attestation.certificates import extension_value
+from device_keys.attestation.der import ORGANIZATIONAL_UNIT, texts
 from device_keys.encoding import FormatError, b64url_encode
 from device_keys.keys import ALGORITHM_NAMES, public_key
 from device_keys.messages import ClientDataType
@@ -120,12 +121,12 @@ def statement(enrolment: Enrolment) -> Result:
 def _packed_leaf(enrolment: Enrolment) -> Failure | None:
     """WebAuthn L3 section 8.2.1, "Certificate Requirements for Packed Attestation Statements"."""
     from cryptography import x509
-    from cryptography.x509.oid import NameOID
 
-    leaf = enrolment.chain[0].certificate
+    link = enrolment.chain[0]
+    leaf = link.certificate
     try:
-        units = [name.value for name in leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
         authority = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        units = _units(link)
     except (ValueError, x509.ExtensionNotFound):
         return Failure("leaf-profile", "a readable subject and BasicConstraints", "not both")
     if units != ["Authenticator Attestation"]:
@@ -136,6 +137,16 @@ def _packed_leaf(enrolment: Enrolment) -> Failure | None:
     if aaguid is not None and aaguid != packed.encode_aaguid_extension(enrolment.credential.aaguid):
         return Failure("aaguid", enrolment.credential.aaguid.hex(), aaguid.hex())
     return None
+
+
+def _units(leaf: chain.Link) -> list[str | bytes]:
+    """The values of OU in the subject, read the quick way where they are of today's string types. Raises ValueError."""
+    from cryptography.x509.oid import NameOID
+
+    units = texts(leaf.names.subject, ORGANIZATIONAL_UNIT)
+    if units is not None:
+        return [*units]
+    return [name.value for name in leaf.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
 
 
 def key(enrolment: Enrolment) -> Result:

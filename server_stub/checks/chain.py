@@ -11,16 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from device_keys.attestation.android_key import KEY_DESCRIPTION_OID
 from device_keys.attestation.certificates import UNREADABLE, extension_value, load_certificate
+from device_keys.attestation.der import Names, read_names
 from device_keys.encoding import FormatError
 from server_stub.checks.engine import Failure
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, Name
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+    from cryptography.x509 import Certificate, Name, ObjectIdentifier
 
     from server_stub.trust import Trust
 
@@ -36,19 +40,20 @@ class Shape(StrEnum):
 
 
 class Link(NamedTuple):
-    """A certificate, its DER (which is what caches are keyed by), whether subject and issuer are one name, and its KeyDescription."""
+    """A certificate, its DER (which is what caches are keyed by), its names, its KeyDescription, and an issuer's key on a curve."""
 
     certificate: Certificate
     der: bytes
-    self_issued: bool
+    names: Names
     key_description: bytes | None
+    key: EllipticCurvePublicKey | None = None
 
 
 def read_chain(ders: Sequence[bytes]) -> tuple[Link, ...]:
     """The certificates of an `x5c`, leaf first, less the root that it may carry: what is trusted comes from the anchors, never from the
     message. Raises FormatError."""
-    links = (_load(ders[0], names=len(ders) == 1), *map(_read_issuer, ders[1:]))
-    return links[:-1] if len(links) > 1 and links[-1].self_issued else links
+    links = (_load(ders[0], names=len(ders) == 1), *map(_load_issuer, ders[1:]))
+    return links[:-1] if len(links) > 1 and links[-1].names.issuer == links[-1].names.subject else links
 
 
 def _load(der: bytes, *, names: bool = True) -> Link:
@@ -57,16 +62,27 @@ def _load(der: bytes, *, names: bool = True) -> Link:
     certificate = load_certificate(der, "x5c")
     try:
         key_description = extension_value(certificate, KEY_DESCRIPTION_OID)
-        self_issued = names and certificate.subject == certificate.issuer
         certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
+        if names:
+            certificate.subject, certificate.issuer  # noqa: B018
     except UNREADABLE as error:
         raise FormatError("x5c", "certificates with readable names, dates and extensions, each once") from error
     if der[-len(certificate.signature) - 1] != 0:  # the library lets a signature end within a byte
         raise FormatError("x5c", "signatures of whole bytes")
-    return Link(certificate, der, self_issued, key_description)
+    return Link(certificate, der, read_names(der), key_description)
 
 
-_read_issuer = lru_cache(maxsize=512)(_load)
+@lru_cache(maxsize=512)
+def _load_issuer(der: bytes) -> Link:
+    """The certificate of an issuer, which is met again with other leaves, and its key if that is a key on a curve."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    link = _load(der)
+    try:
+        key = link.certificate.public_key()
+    except UNREADABLE:
+        return link
+    return link._replace(key=key) if isinstance(key, EllipticCurvePublicKey) else link
 
 
 def walk(chain: Sequence[Link], trust: Trust, scope: str, *, leaf_only: bool = False) -> Failure | None:
@@ -77,7 +93,7 @@ def walk(chain: Sequence[Link], trust: Trust, scope: str, *, leaf_only: bool = F
         return Failure("unknown-maker", "a configured root", _words(chain[-1].certificate, "issuer"))
     for index in range(len(chain) - 1, 0, -1):
         issuer, child = chain[index], chain[index - 1]
-        if not (_issued_kept(child, issuer) if index > 1 else _issued(child, issuer)):
+        if not (_issued_kept(child.der, issuer.der) if index > 1 else _issued(child, issuer)):
             place = "the leaf" if index == 1 else f"certificate {index - 1}"
             return Failure("broken-chain", f"{place} issued by {_words(issuer.certificate, 'subject')}", "not so")
     return None
@@ -105,22 +121,46 @@ def is_anchored(top: Link, trust: Trust, scope: str, *, keep: bool) -> bool:
 
 
 def _anchor_issued(top: Link, trust: Trust, scope: str) -> bool:
-    anchors = trust.anchors(top.certificate.issuer.public_bytes(), scope)
+    anchors = trust.anchors(top.names.issuer, scope)
     return any(_directly_issued(top.certificate, anchor.certificate) for anchor in anchors)
 
 
 def _issued(child: Link, issuer: Link) -> bool:
-    return _directly_issued(child.certificate, issuer.certificate)
+    """Whether the issuer's name and key signed the child: what the library does, less loading the issuer's key again."""
+    scheme = _schemes().get(child.certificate.signature_algorithm_oid)
+    if issuer.key is None or scheme is None:
+        return _directly_issued(child.certificate, issuer.certificate)
+    if child.names.issuer != issuer.names.subject or not child.names.one_algorithm:
+        return False
+    try:
+        issuer.key.verify(child.certificate.signature, child.certificate.tbs_certificate_bytes, scheme)
+    except InvalidSignature:
+        return False
+    return True
 
 
-# A timeless fact, so it is kept.
-_issued_kept = lru_cache(maxsize=512)(_issued)
+@cache
+def _schemes() -> dict[ObjectIdentifier, ECDSA]:
+    """The signature algorithms of RFC 5758 section 3.2 that phones' makers use."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.x509.oid import SignatureAlgorithmOID
+
+    return {
+        SignatureAlgorithmOID.ECDSA_WITH_SHA256: ECDSA(hashes.SHA256()),
+        SignatureAlgorithmOID.ECDSA_WITH_SHA384: ECDSA(hashes.SHA384()),
+        SignatureAlgorithmOID.ECDSA_WITH_SHA512: ECDSA(hashes.SHA512()),
+    }
+
+
+@lru_cache(maxsize=512)
+def _issued_kept(child: bytes, issuer: bytes) -> bool:
+    """As `_issued`, between certificates that are both met again with other leaves: a timeless fact."""
+    return _issued(_load_issuer(child), _load_issuer(issuer))
 
 
 def _directly_issued(child: Certificate, issuer: Certificate) -> bool:
     """Whether the issuer's name and key signed the child."""
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
     try:
         child.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):

@@ -48,12 +48,13 @@ class Check(Generic[C]):
         """The finding that a result stands for. All but failures are shared values: reasons are few and fixed."""
         if result is None:
             return self.passed
-        if isinstance(result, Failure):
+        if type(result) is Failure:
             return Finding(self.id, Outcome.FAIL, result.reason, self.citation, result.expected, result.actual)
         known = self._not_applicable.get(result.reason)
         if known is None:
-            known = Finding(self.id, Outcome.NOT_APPLICABLE, result.reason, self.citation)
-            self._not_applicable[result.reason] = known
+            known = self._not_applicable[result.reason] = Finding(
+                self.id, Outcome.NOT_APPLICABLE, result.reason, self.citation
+            )
         return known
 
     def judge(self, case: C) -> Finding:
@@ -68,19 +69,19 @@ class Check(Generic[C]):
 def run_into(checks: Iterable[Check[C]], case: C, findings: list[Finding], unmet: set[str]) -> None:
     """Append every check's finding, in order; add to `unmet` those that failed or were not run. A need is met by
     `pass` or `not_applicable`."""
+    keep = findings.append
     for check in checks:
         if unmet and not unmet.isdisjoint(check.needs):
             unmet.add(check.id)
-            findings.append(check.not_run)
+            keep(check.not_run)
             continue
         result = check.function(case)
         if result is None:
-            findings.append(check.passed)
+            keep(check.passed)
             continue
-        finding = check.finding(result)
-        if finding.outcome is Outcome.FAIL:
+        if type(result) is Failure:
             unmet.add(check.id)
-        findings.append(finding)
+        keep(check.finding(result))
 
 
 def run(checks: Iterable[Check[C]], case: C) -> tuple[Finding, ...]:

@@ -1,12 +1,13 @@
 """From received text to what the checks read: strictly, and quickly where the text is plain.
 
-The quick way decodes into typed structures, which cannot show a duplicate member. It is taken only if the text can have none: in a text
-without escapes and without white space after a quote every member shows as `":`, and there are as many of those as members were read.
+The quick way decodes into typed structures, which cannot show a duplicate member. It is taken only if the text can have none: a text
+without escapes has two quotation marks for every member's name and every text, and those of what was read account for all of them.
 Anything else goes the strict way, through `device_keys.messages`, whose answer the quick one always equals.
 """
 
 from __future__ import annotations
 
+import struct
 import sys
 from functools import lru_cache
 from typing import Any, Final
@@ -17,7 +18,7 @@ from device_keys.encoding import MAX_JSON_DEPTH, FormatError, b64url_decode, b64
 from device_keys.messages import Assertion, parse_authenticator_data, parse_client_data
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """An AuthenticationResponseJSON as received. `credential_id` and `user_handle` are base64url; `extensions` are not signed."""
 
     credential_id: str
@@ -28,7 +29,7 @@ class Response(msgspec.Struct, frozen=True):
     extensions: dict[str, Any]
 
 
-class SignedFields(msgspec.Struct, frozen=True):
+class SignedFields(msgspec.Struct, frozen=True, gc=False):
     """What client data says, as `device_keys.messages.ClientData` names it."""
 
     type: str
@@ -40,7 +41,7 @@ class SignedFields(msgspec.Struct, frozen=True):
     device: dict[str, Any] | None
 
 
-class AuthFields(msgspec.Struct, frozen=True):
+class AuthFields(msgspec.Struct, frozen=True, gc=False):
     """What authenticator data says, without attested credential data."""
 
     rp_id_hash: bytes
@@ -48,14 +49,14 @@ class AuthFields(msgspec.Struct, frozen=True):
     sign_count: int
 
 
-class _ResponseText(msgspec.Struct):
+class _ResponseText(msgspec.Struct, gc=False):
     clientDataJSON: str  # noqa: N815 - the wire's names
     authenticatorData: str  # noqa: N815
     signature: str
     userHandle: str | None = None  # noqa: N815
 
 
-class _CredentialText(msgspec.Struct):
+class _CredentialText(msgspec.Struct, gc=False):
     id: str
     type: str
     response: _ResponseText
@@ -64,7 +65,7 @@ class _CredentialText(msgspec.Struct):
     clientExtensionResults: dict[str, Any] | None = None  # noqa: N815
 
 
-class _ClientDataText(msgspec.Struct):
+class _ClientDataText(msgspec.Struct, gc=False):
     type: str
     challenge: str
     origin: str
@@ -76,55 +77,35 @@ class _ClientDataText(msgspec.Struct):
 
 _decode_credential: Final = msgspec.json.Decoder(_CredentialText).decode
 _decode_client_data: Final = msgspec.json.Decoder(_ClientDataText).decode
-_decode_base64: Final = msgspec.json.Decoder(bytes).decode
+_unpack: Final = struct.Struct(">32sBI").unpack_from
 _NO_EXTENSIONS: Final[dict[str, Any]] = {}
-
-# To the alphabet of base64; its own two characters, padding and what JSON treats apart become one that is in neither.
-_TO_BASE64: Final = bytes.maketrans(b'-_+/="\\', b"+/!!!!!")
-_PADDING: Final = (b"", b"!", b"==", b"=")
-_LAST: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
-
-
-def quick_b64url(text: Any, field: str) -> bytes:
-    """As `b64url_decode`, by a C decoder that refuses all but stray trailing bits. Raises FormatError."""
-    try:
-        raw = text.encode("ascii").translate(_TO_BASE64)
-        data: bytes = _decode_base64(b'"%b"' % (raw + _PADDING[len(raw) & 3]))
-    except (ValueError, AttributeError):
-        return b64url_decode(text, field)
-    return data if not len(raw) & 3 or raw[-1] in _LAST[len(raw) & 3] else b64url_decode(text, field)
 
 
 @lru_cache(maxsize=4096)
 def _checked(text: str, field: str) -> str:
     """The text, being base64url: ids come again and again. Raises FormatError."""
-    quick_b64url(text, field)
+    b64url_decode(text, field)
     return text
 
 
-def _has_members(text: str, count: int) -> bool:
-    """Whether a JSON text is plain and holds exactly so many members, none of them twice."""
-    return (
-        text.count('":') == count
-        and "\\" not in text
-        and (" " not in text or '" ' not in text)
-        and "\n" not in text
-        and "\r" not in text
-        and "\t" not in text
-    )
+def _is_plain(text: str, quotes: int) -> bool:
+    """Whether a JSON text has no escapes, and just so many quotation marks: members and texts that were not read,
+    or read twice, would show as more of them."""
+    return text.count('"') == quotes and "\\" not in text
 
 
-def _members(value: Any, left: int = MAX_JSON_DEPTH - 2) -> int:
-    """How many members an object has, with those of what it contains; more than any text has where it is nested too deep."""
+def _quotes(value: Any, left: int = MAX_JSON_DEPTH - 2) -> int:
+    """How many quotation marks a value is written with; more than any text has where it is nested too deep."""
+    kind = type(value)
+    if kind is str:
+        return 2
+    if kind is not dict and kind is not list:
+        return 0
     if left == 0:
         return sys.maxsize
-    if type(value) is dict:
-        count = len(value)
-        for child in value.values():
-            if type(child) is dict or type(child) is list:
-                count += _members(child, left - 1)
-        return count
-    return sum(_members(child, left - 1) for child in value) if type(value) is list else 0
+    if kind is dict:
+        return 2 * len(value) + sum([_quotes(child, left - 1) for child in value.values()])
+    return sum([_quotes(child, left - 1) for child in value])
 
 
 def read_assertion(text: str) -> Response:
@@ -135,22 +116,22 @@ def read_assertion(text: str) -> Response:
         found = _decode_credential(text)
     except (ValueError, RecursionError):
         return _strict_assertion(text)
-    inner, extensions = found.response, found.clientExtensionResults
-    members = (
-        6
-        + (inner.userHandle is not None)
-        + (found.rawId is not None)
-        + (found.authenticatorAttachment is not None)
-        + (0 if extensions is None else 1 + _members(extensions))
+    inner, handle, extensions = found.response, found.response.userHandle, found.clientExtensionResults
+    quotes = (
+        22
+        + (0 if handle is None else 4)
+        + (0 if found.rawId is None else 4)
+        + (0 if found.authenticatorAttachment is None else 4)
+        + (0 if extensions is None else 2 + _quotes(extensions))
     )
-    if found.type != "public-key" or found.rawId not in (found.id, None) or not _has_members(text, members):
+    if found.type != "public-key" or found.rawId not in (found.id, None) or not _is_plain(text, quotes):
         return _strict_assertion(text)
     return Response(
         _checked(found.id, "assertion.id"),
-        quick_b64url(inner.clientDataJSON, "assertion.response.clientDataJSON"),
-        quick_b64url(inner.authenticatorData, "assertion.response.authenticatorData"),
-        quick_b64url(inner.signature, "assertion.response.signature"),
-        None if inner.userHandle is None else _checked(inner.userHandle, "assertion.response.userHandle"),
+        b64url_decode(inner.clientDataJSON, "assertion.response.clientDataJSON"),
+        b64url_decode(inner.authenticatorData, "assertion.response.authenticatorData"),
+        b64url_decode(inner.signature, "assertion.response.signature"),
+        None if handle is None else _checked(handle, "assertion.response.userHandle"),
         extensions or _NO_EXTENSIONS,
     )
 
@@ -175,18 +156,18 @@ def read_client_data(raw: bytes) -> SignedFields:
         found = _decode_client_data(text)
     except (ValueError, RecursionError):
         return _strict_client_data(raw)
-    payment, device = found.payment, found.device
-    members = (
-        3
-        + (found.crossOrigin is not None)
-        + (found.topOrigin is not None)
-        + (0 if payment is None else 1 + _members(payment))
-        + (0 if device is None else 1 + _members(device))
+    cross, top, payment, device = found.crossOrigin, found.topOrigin, found.payment, found.device
+    quotes = (
+        12
+        + (0 if cross is None else 2)
+        + (0 if top is None else 4)
+        + (0 if payment is None else 2 + _quotes(payment))
+        + (0 if device is None else 2 + _quotes(device))
     )
-    if not _has_members(text, members):
+    if not _is_plain(text, quotes):
         return _strict_client_data(raw)
-    challenge = quick_b64url(found.challenge, "clientDataJSON.challenge")
-    return SignedFields(found.type, challenge, found.origin, found.crossOrigin, found.topOrigin, payment, device)
+    challenge = b64url_decode(found.challenge, "clientDataJSON.challenge")
+    return SignedFields(found.type, challenge, found.origin, cross, top, payment, device)
 
 
 def _strict_client_data(raw: bytes) -> SignedFields:
@@ -206,7 +187,7 @@ def read_authenticator_data(raw: bytes) -> AuthFields:
     """Authenticator data. Raises FormatError."""
     if len(raw) != 37 or raw[32] & 0xC0:
         parse_authenticator_data(raw)
-    return AuthFields(raw[:32], raw[32], int.from_bytes(raw[33:37], "big"))
+    return AuthFields(*_unpack(raw))
 
 
 def look_up(text: str) -> tuple[str | None, str | None]:

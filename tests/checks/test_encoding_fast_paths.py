@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_keys.encoding import FormatError, b64url_decode, b64url_encode, canonical_json
-from server_stub.checks.reading import quick_b64url
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(),
@@ -45,7 +44,7 @@ def test_base64url_round_trips(data: bytes) -> None:
     assert b64url_decode(b64url_encode(data)) == data
 
 
-@given(st.text(alphabet="AQgwEIMabz09-_+/= \nÄ", max_size=12))
+@given(st.text(alphabet='AQgwEIMabz09-_+/= \n"\\Ä\0', max_size=12))
 def test_base64url_decoding_accepts_exactly_what_encoding_gives(text: str) -> None:
     """Foreign characters, padding and stray trailing bits are refused (AB and AC would give the same byte)."""
     try:
@@ -53,17 +52,6 @@ def test_base64url_decoding_accepts_exactly_what_encoding_gives(text: str) -> No
     except FormatError:
         accepted = False
     assert accepted == _is_canonical(text)
-
-
-@given(st.text(alphabet='AQgwEIMabz09-_+/= \n"\\Ä\0', max_size=12) | st.binary(max_size=9).map(b64url_encode))
-def test_the_quick_decoder_says_what_the_strict_one_says(text: str) -> None:
-    try:
-        expected = b64url_decode(text)
-    except FormatError:
-        with pytest.raises(FormatError, match="field"):
-            quick_b64url(text, "field")
-        return
-    assert quick_b64url(text, "field") == expected
 
 
 def _is_canonical(text: str) -> bool:
