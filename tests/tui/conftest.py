@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from rich.cells import cell_len
+from textual import events
 from textual.pilot import Pilot
 
 from authenticator.server_process import running_server
@@ -121,6 +123,23 @@ class Driver:
 
     async def type(self, text: str) -> None:
         await self.press(*text)
+
+    async def click(self, text: str) -> None:
+        """The mouse on the middle of the first place of the screen where this stands."""
+        await self.until(lambda: text in self.text(), f"something to click: {text!r}")
+        lines = self.text().splitlines()
+        row = next(number for number, line in enumerate(lines) if text in line)
+        column = cell_len(lines[row][: lines[row].index(text)]) + cell_len(text) // 2
+        await self.pilot.click(offset=(column, row))
+
+    async def scroll(self, text: str) -> None:
+        """The mouse's wheel, one notch down, over this."""
+        lines = self.text().splitlines()
+        row = next(number for number, line in enumerate(lines) if text in line)
+        await self.pilot._post_mouse_events(
+            [events.MouseScrollDown], offset=(cell_len(lines[row][: lines[row].index(text)]), row)
+        )
+        await self.pilot.pause()
 
     def text(self) -> str:
         """All that is on the screen."""

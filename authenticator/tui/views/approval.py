@@ -15,7 +15,7 @@ from textual.widgets import Static
 from authenticator.errors import PhoneError
 from authenticator.tui import words
 from authenticator.tui.views.base import View
-from authenticator.tui.widgets.choice import Choice
+from authenticator.tui.widgets.choice import Choice, Pressable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,18 +65,20 @@ before it can be signed."""
         yield Static(shown.title, id="approval-title", markup=False)
         with VerticalScroll(id="order", can_focus=False):
             yield from _order(shown)
-        yield Static("", id="approval-more", markup=False)
+        yield Pressable("more", id="approval-more")
         yield Static("", id="approval-says", markup=False)
         with Vertical(id="approval-foot"):
             yield Static("", id="approval-bar", markup=False)
             with Horizontal(classes="choices"):
                 if "biometric" in self.offer.factors():
                     yield Choice("B", biometric, "b")
+                    yield Choice("U", "PIN", "u")
                 yield Choice("P", "yes, it is me" if self.offer.push else "passcode", "p")
                 yield Choice("D", "decline", "d")
 
     def on_mount(self) -> None:
         self._whole = max(1.0, self._left())
+        self._show_sensor()
         self.tick()
         self.call_after_refresh(self._look)
 
@@ -85,11 +87,20 @@ before it can be signed."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "unlock_sensor":
-            snapshot = self.phone_app.desk.snapshot
-            return snapshot is not None and (snapshot.sensor_locked or snapshot.needs_pin is not None)
+            return self._sensor_is_off()
         if action == "biometric":
             return "biometric" in self.offer.factors()
         return "possession" in self.offer.factors() if action == "passcode" else True
+
+    def _sensor_is_off(self) -> bool:
+        snapshot = self.phone_app.desk.snapshot
+        return snapshot is not None and (snapshot.sensor_locked or snapshot.needs_pin is not None)
+
+    def _show_sensor(self) -> None:
+        """The choice is the sensor, or the PIN that frees it."""
+        for choice in self.query(Choice):
+            if choice.name in ("b", "u"):
+                choice.display = (choice.name == "u") is self._sensor_is_off()
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
@@ -106,7 +117,7 @@ before it can be signed."""
         self._fit(order)
         if order.size.height and order.scroll_target_y >= order.max_scroll_y:
             self._seen = True
-        more = self.query_one("#approval-more", Static)
+        more = self.query_one("#approval-more", Pressable)
         more.display = order.max_scroll_y > 0
         more.update("↑ the end of the order" if self._seen else "↓ read to the end to sign")
 
@@ -155,9 +166,15 @@ before it can be signed."""
             return False
         return True
 
-    def on_choice_pressed(self, message: Choice.Pressed) -> None:
+    def on_pressable_pressed(self, message: Pressable.Pressed) -> None:
         message.stop()
-        actions = {"b": lambda: self.action_biometric("match"), "p": self.action_passcode, "d": self.action_decline}
+        actions = {
+            "b": lambda: self.action_biometric("match"),
+            "u": self.action_unlock_sensor,
+            "p": self.action_passcode,
+            "d": self.action_decline,
+            "more": self.action_more,
+        }
         actions[message.choice]()
 
     def action_biometric(self, presented: str) -> None:
@@ -254,6 +271,7 @@ before it can be signed."""
         says.update(text)
         says.display = bool(text)
         says.set_class(kind == "bad", "-bad")
+        self._show_sensor()
         self.call_after_refresh(self._look)
         self.refresh_bindings()
 

@@ -83,8 +83,9 @@ class View(Vertical, can_focus=True):
         self.app.run_worker(guarded(), group=name)
 
     async def action_back(self) -> None:
-        """Close the view."""
+        """Close the view; an approval that waited because of it slides in."""
         await self.phone_app.stage.close(self)
+        await self.phone_app.approvals.show_next()
 
     async def settle(self, answer: Any) -> None:
         """Close the view with an answer for whoever asked."""

@@ -32,7 +32,7 @@ class Confirm(View):
             yield Choice("Y", self._button, "yes")
             yield Choice("Esc", "leave it", "no")
 
-    async def on_choice_pressed(self, message: Choice.Pressed) -> None:
+    async def on_pressable_pressed(self, message: Choice.Pressed) -> None:
         message.stop()
         await (self.action_yes() if message.choice == "yes" else self.action_back())
 

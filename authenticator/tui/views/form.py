@@ -65,7 +65,7 @@ class Form(View):
         event.stop()
         self.action_send()
 
-    def on_choice_pressed(self, message: Choice.Pressed) -> None:
+    def on_pressable_pressed(self, message: Choice.Pressed) -> None:
         message.stop()
         self.action_send()
 

@@ -11,6 +11,7 @@ from textual.widgets import Digits, Static
 
 from authenticator.tui import words
 from authenticator.tui.views.base import View
+from authenticator.tui.widgets.choice import Pressable
 
 if TYPE_CHECKING:
     from textual import events
@@ -73,10 +74,14 @@ Ctrl+P has everything by name."""
         with Grid(id="tiles"):
             for number, name in enumerate(APPS, 1):
                 yield Tile(number, name)
-        yield Static("", id="home-news", markup=False)
+        yield Pressable("messages", id="home-news")
 
     def on_mount(self) -> None:
         self.tick()
+
+    def on_pressable_pressed(self, message: Pressable.Pressed) -> None:
+        message.stop()
+        self.phone_app.open_view(message.choice)
 
     def action_nothing(self) -> None:
         """Home has no way back."""
@@ -92,7 +97,7 @@ Ctrl+P has everything by name."""
         for name, count in counts.items():
             self.query_one(f"#tile-{name}", Tile).set_news(f"● {count}" if count else "")
         newest = next((m for m in desk.channel("sms") if m["id"] > desk.read.get("sms", 0)), None)
-        news = self.query_one("#home-news", Static)
+        news = self.query_one("#home-news", Pressable)
         news.update("" if newest is None else _preview(newest))
         news.display = newest is not None
         self.tick()

@@ -58,7 +58,9 @@ Faults: the phone lies on purpose, so that you see which check notices."""
             Item(
                 "finger", "E", f"Enrol a new {'face' if snapshot.sensor == 'face' else 'finger'}", f"{fingers} enrolled"
             ),
-            Item("skew(0)", "+", "Clock (- + 0)", f"{source}, {_skew(snapshot.skew)}"),
+            Item("skew(1)", "+", "Clock on a minute", _skew(snapshot.skew)),
+            Item("skew(-1)", "-", "Clock back a minute"),
+            Item("skew(0)", "0", "Clock right", source),
             Item("airplane", "A", "Airplane mode", "on" if app.handset.airplane.on else "off"),
             Item("app.open('profiles')", "O", "Another phone", snapshot.model),
             Item("reboot", "B", "Reboot", "then the PIN first"),

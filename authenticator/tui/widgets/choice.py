@@ -1,8 +1,8 @@
-"""Something to click that also has a key: the key stands before its name."""
+"""Something to click: a choice, with its key before its name, or a line of text that leads on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 from textual.message import Message
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from textual import events
 
 
-class Choice(Static):
-    """Posts `Pressed` for the mouse; the key itself is a binding of the view around it."""
+class Pressable(Static):
+    """Posts `Pressed` when it is clicked."""
 
     class Pressed(Message):
         """It was clicked."""
@@ -22,10 +22,17 @@ class Choice(Static):
             super().__init__()
             self.choice = choice
 
-    def __init__(self, key: str, label: str, choice: str) -> None:
-        super().__init__(Content.assemble((key, "bold $accent"), f" {label}"), classes="choice", markup=False)
+    def __init__(self, choice: str, text: Content | str = "", **options: Any) -> None:
+        super().__init__(text, name=choice, markup=False, **options)
         self._choice = choice
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
         self.post_message(self.Pressed(self._choice))
+
+
+class Choice(Pressable):
+    """For the mouse what a key of the view around it is for the keyboard."""
+
+    def __init__(self, key: str, label: str, choice: str) -> None:
+        super().__init__(choice, Content.assemble((key, "bold $accent"), f" {label}"), classes="choice")
