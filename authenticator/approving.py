@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import msgspec
 
 from authenticator.ceremonies import HONEST, Draft, Edits, Scene, StepUp, draft_step_up
 from authenticator.client import Call
@@ -148,7 +150,9 @@ def _assertion(scene: Scene, draft: Draft, operation: int, token: AuthToken | No
     if scene.enrolment.app_attest_key is None:
         return assertion
     digest = hashlib.sha256(assertion.client_data_json).digest()
-    return replace(assertion, extensions=_app_attest(scene, scene.enrolment.app_attest_key, digest, edits))
+    return msgspec.structs.replace(
+        assertion, extensions=_app_attest(scene, scene.enrolment.app_attest_key, digest, edits)
+    )
 
 
 def sign_draft(

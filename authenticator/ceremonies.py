@@ -14,6 +14,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
+
 from authenticator.errors import Refused
 from authenticator.state import BIOMETRIC, Credential
 from device_keys.clock import rfc3339
@@ -104,8 +106,7 @@ def rp_id_hash(rp_id: str) -> bytes:
 # --- signing a step-up ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """Everything that one assertion will say, before it is signed. `counter` None: the key's next one.
 
     `device` is the signed member of that name (empty: a plain WebAuthn ceremony without it); `extra` holds further members of the client
@@ -124,7 +125,7 @@ class Draft:
     uvm: tuple[tuple[int, int, int], ...] | None = None
     counter: int | None = None
     user_handle: bytes | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = {}  # msgspec makes a new one for each
 
     def client_data(self) -> bytes:
         """The client data's bytes."""

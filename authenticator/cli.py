@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -34,6 +35,7 @@ COMMANDS: Final = {
     "proxy": "authenticator.proxy_cli:main",
     "control": "authenticator.control:main",
 }
+_DASHED: Final = re.compile("-[^-]")
 Command = Callable[[argparse.Namespace, Output], ExitCode | int | None]
 
 
@@ -211,7 +213,7 @@ def main(argv: Sequence[str] | None = None, *, stdout: TextIO | None = None, std
     arguments = list(sys.argv[1:] if argv is None else argv)
     output = Output(as_json="--json" in arguments, stdout=stdout, stderr=stderr)
     try:
-        args = build_parser().parse_args(arguments, _defaults())
+        args = build_parser().parse_args(_with_values(arguments), _defaults())
         return int(_command(args.command or "")(args, output) or ExitCode.OK)
     except PhoneError as error:
         output.error(error)
@@ -221,6 +223,18 @@ def main(argv: Sequence[str] | None = None, *, stdout: TextIO | None = None, std
         return ExitCode.REFUSED
     except BrokenPipeError:
         return ExitCode.OK  # the reader of our output has seen enough
+
+
+def _with_values(words: Sequence[str]) -> list[str]:
+    """Options and values that begin with a dash, as one refresh token in 64 does, as one word each: argparse would take such a value for
+    an option. No option has a single dash but -h."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1].startswith("--") and "=" not in joined[-1] and _DASHED.match(word) and word != "-h":
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _defaults() -> argparse.Namespace:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from authenticator.approving import client_request, fetch, sign
 from authenticator.apps.bank import BankApp
 from authenticator.ceremonies import HONEST, Draft, Edits, Scene, same
@@ -106,7 +108,7 @@ def _signs_instead(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Edits:
         assert order is not None, "the stories' orders have a known shape"
         payment = {**(draft.payment or {}), "payeeName": order.payee_name}
         payment["total"] = {"currency": order.currency, "value": order.amount}
-        return replace(draft, challenge=challenge_for(step_up, step_up.nonce, other), payment=payment)
+        return msgspec.structs.replace(draft, challenge=challenge_for(step_up, step_up.nonce, other), payment=payment)
 
     return Edits(draft=edit)
 
@@ -157,7 +159,7 @@ def _login_for_payment(draft: Draft, scene: Scene) -> Draft:
     assert step_up is not None, "a draft is signed for a step-up"
     digest = payload_digest({"purpose": "log in", "user": scene.enrolment.user})
     challenge = step_up_challenge(Kind.ACCOUNT_ACCESS, step_up.nonce, step_up.transaction_id, digest)
-    return replace(draft, type="webauthn.get", challenge=challenge, payment=None)
+    return msgspec.structs.replace(draft, type="webauthn.get", challenge=challenge, payment=None)
 
 
 def _old_phone(stage: Stage, phone: Phone) -> Verdict:

@@ -6,7 +6,7 @@ Invariants: bytes are kept as received; a parser accepts only what its specifica
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -261,8 +261,7 @@ class Registration:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(msgspec.Struct, frozen=True):
     """An authentication response as received. `extensions` is `clientExtensionResults`, which is not signed."""
 
     credential_id: bytes
@@ -270,7 +269,7 @@ class Assertion:
     authenticator_data: bytes
     signature: bytes
     user_handle: bytes | None = None
-    extensions: dict[str, Any] = field(default_factory=dict)
+    extensions: dict[str, Any] = {}  # msgspec makes a new one for each
 
     def to_json(self) -> dict[str, Any]:
         """AuthenticationResponseJSON."""

@@ -7,9 +7,11 @@ the tables stand in the modules beside this one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
+
+import msgspec
 
 from authenticator.ceremonies import HONEST, Draft, Edit, Edits, Scene
 from authenticator.client import Call
@@ -79,17 +81,17 @@ class Fault:
 
 def payment(**members: Any) -> Edit[Draft]:
     """The signed payment member says something else."""
-    return lambda draft, scene: replace(draft, payment={**(draft.payment or {}), **members})
+    return lambda draft, scene: msgspec.structs.replace(draft, payment={**(draft.payment or {}), **members})
 
 
 def device(**members: Any) -> Edit[Draft]:
     """The signed device member says something else."""
-    return lambda draft, scene: replace(draft, device={**draft.device, **members})
+    return lambda draft, scene: msgspec.structs.replace(draft, device={**draft.device, **members})
 
 
 def draft(**values: Any) -> Edit[Draft]:
     """The draft has other values."""
-    return lambda honest, scene: replace(honest, **values)
+    return lambda honest, scene: msgspec.structs.replace(honest, **values)
 
 
 def advance_server(seconds: float) -> Edit[Call]:

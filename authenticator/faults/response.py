@@ -9,6 +9,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from authenticator.ceremonies import Draft, Edit, Edits, Scene, StepUp
 from authenticator.client import Call
 from authenticator.faults.fault import IPHONES, Fault, device, draft, payment
@@ -48,7 +50,7 @@ def _skewed(draft: Draft, scene: Scene) -> Draft:
 
 def flags(*, plus: Flags = Flags(0), minus: Flags = Flags(0)) -> Edit[Draft]:  # noqa: B008 (an immutable value)
     """Authenticator data with other flags."""
-    return lambda honest, scene: replace(honest, flags=(honest.flags | plus) & ~minus)
+    return lambda honest, scene: msgspec.structs.replace(honest, flags=(honest.flags | plus) & ~minus)
 
 
 def _step_up(scene: Scene) -> StepUp:
@@ -65,7 +67,7 @@ def with_nonce(honest: Draft, scene: Scene, nonce: bytes) -> Draft:
     """The draft under another nonce, its challenge recomputed: only the nonce is wrong."""
     step_up = _step_up(scene)
     named = device(nonce=b64url_encode(nonce))(honest, scene)
-    return replace(named, challenge=challenge_for(step_up, nonce, step_up.payload))
+    return msgspec.structs.replace(named, challenge=challenge_for(step_up, nonce, step_up.payload))
 
 
 def _unknown_nonce(honest: Draft, scene: Scene) -> Draft:
@@ -79,14 +81,14 @@ def _other_order(honest: Draft, scene: Scene) -> Draft:
         if isinstance(step_up.payload, dict)
         else {"changed": True}
     )
-    return replace(honest, challenge=challenge_for(step_up, step_up.nonce, payload))
+    return msgspec.structs.replace(honest, challenge=challenge_for(step_up, step_up.nonce, payload))
 
 
 def _possession_key(honest: Draft, scene: Scene) -> Draft:
     """The key without a gate signs, and claims that the user was verified."""
     credential = scene.enrolment.credential(POSSESSION)
     assert credential is not None, "every enrolment has a possession key"
-    return replace(
+    return msgspec.structs.replace(
         honest,
         key_id=credential.key_id,
         credential_id=b64url_decode(credential.credential_id),
@@ -95,7 +97,7 @@ def _possession_key(honest: Draft, scene: Scene) -> Draft:
 
 
 def _first_count(honest: Draft, scene: Scene) -> Draft:
-    return replace(honest, counter=1)
+    return msgspec.structs.replace(honest, counter=1)
 
 
 # --- the response after signing ------------------------------------------------------------------------------------------
@@ -108,11 +110,13 @@ def _forged(assertion: Assertion, scene: Scene) -> Assertion:
 
     key = ec.derive_private_key(int.from_bytes(hashlib.sha256(b"forger").digest(), "big") >> 1, ec.SECP256R1())
     data = assertion.authenticator_data + hashlib.sha256(assertion.client_data_json).digest()
-    return replace(assertion, signature=key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
+    return msgspec.structs.replace(
+        assertion, signature=key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+    )
 
 
 def _response(change: Callable[[Assertion], dict[str, Any]]) -> Edit[Assertion]:
-    return lambda assertion, scene: replace(assertion, **change(assertion))
+    return lambda assertion, scene: msgspec.structs.replace(assertion, **change(assertion))
 
 
 def app_assertion(**values: Any) -> Edit[AppAssertionClaims]:

@@ -73,7 +73,7 @@ def build(enrolled: type, approval: type, now: Any) -> list[Alteration]:  # noqa
         return evidence
 
     def signed(**changes: Any) -> Make:
-        return step_up(after=lambda assertion: replace(assertion, **changes))
+        return step_up(after=lambda assertion: msgspec.structs.replace(assertion, **changes))
 
     def claim(**changes: Any) -> Make:
         return enrolment(claims=lambda claims: replace(claims, **changes))
@@ -151,7 +151,9 @@ def build(enrolled: type, approval: type, now: Any) -> list[Alteration]:  # noqa
         return b64url_decode(text)
 
     def bad_signature(assertion: Assertion) -> Assertion:
-        return replace(assertion, signature=assertion.signature[:-1] + bytes([assertion.signature[-1] ^ 1]))
+        return msgspec.structs.replace(
+            assertion, signature=assertion.signature[:-1] + bytes([assertion.signature[-1] ^ 1])
+        )
 
     late = timedelta(seconds=1)
     half_signed = SecurityLevel.SOFTWARE
@@ -195,12 +197,12 @@ def build(enrolled: type, approval: type, now: Any) -> list[Alteration]:  # noqa
         Alteration(
             "credential.user",
             "another user's key",
-            step_up(credential={"user": "other"}, after=lambda a: replace(a, user_handle=None)),
+            step_up(credential={"user": "other"}, after=lambda a: msgspec.structs.replace(a, user_handle=None)),
         ),
         Alteration(
             "credential.user",
             "another dialect's key",
-            step_up(credential={"dialect": "weavr"}, after=lambda a: replace(a, user_handle=None)),
+            step_up(credential={"dialect": "weavr"}, after=lambda a: msgspec.structs.replace(a, user_handle=None)),
         ),
         *(
             Alteration("credential.active", state, step_up(credential={"state": state}))
@@ -355,16 +357,21 @@ def build(enrolled: type, approval: type, now: Any) -> list[Alteration]:  # noqa
         Alteration(
             "assertion.signature",
             "another authenticator data",
-            step_up(after=lambda a: replace(a, authenticator_data=a.authenticator_data[:36] + b"\x09")),
+            step_up(after=lambda a: msgspec.structs.replace(a, authenticator_data=a.authenticator_data[:36] + b"\x09")),
         ),
         Alteration("assertion.counter", "equal", step_up(auth={"counter": 1})),
         Alteration("assertion.counter", "zero after one", step_up(auth={"counter": 0})),
         Alteration("app_attest.assertion", "forged", app_forged, IPHONES),
-        Alteration("app_attest.assertion", "missing", step_up(after=lambda a: replace(a, extensions={})), IPHONES),
+        Alteration(
+            "app_attest.assertion",
+            "missing",
+            step_up(after=lambda a: msgspec.structs.replace(a, extensions={})),
+            IPHONES,
+        ),
         Alteration(
             "app_attest.assertion",
             "unreadable",
-            step_up(after=lambda a: replace(a, extensions={"appAttest": 5})),
+            step_up(after=lambda a: msgspec.structs.replace(a, extensions={"appAttest": 5})),
             IPHONES,
         ),
         Alteration("app_attest.counter", "equal", step_up(app={"counter": 0}), IPHONES),

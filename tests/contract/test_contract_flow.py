@@ -20,7 +20,7 @@ def flow(phone: Phone, http: httpx2.Client, client: Any, profile: str, fault: st
     transaction_id = customer.start()
     means = ["--passcode", PASSCODE]
     if biometric:
-        means = ["--biometric", "match", "--refresh-token", customer.tokens["refreshToken"]]
+        means = ["--biometric", "match", f"--refresh-token={customer.tokens['refreshToken']}"]
     ran = phone("approve", transaction_id, "--sign-only", *means, *options, "--json", apart=True)
     assert ran.code == 0, ran
     assert set(ran.json) == {"method", "path", "headers", "body"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from authenticator.approving import Approval, client_request, decline, deliver, fetch, pending, sign
@@ -315,7 +315,7 @@ def test_edits_pass_through_every_seam_of_approving(phone: Phone, bank: Any, enr
 
 
 def test_an_edited_draft_is_what_gets_signed(phone: Phone, bank: Any, enrolled: Enrolment) -> None:
-    edits = Edits(draft=lambda draft, scene: replace(draft, origin="https://evil.test", counter=1))
+    edits = Edits(draft=lambda draft, scene: msgspec.structs.replace(draft, origin="https://evil.test", counter=1))
     assertion = approve(phone, bank, POSSESSION, edits=edits).assertion
     assert parse_client_data(assertion.client_data_json).origin == "https://evil.test"
     assert parse_authenticator_data(assertion.authenticator_data).sign_count == 1

@@ -117,7 +117,7 @@ def test_by_the_channel_with_a_biometric(phone: Phone, client: httpx2.Client) ->
     bank = Client(client)
     transaction_id = bank.start()
     token = bank.tokens["refreshToken"]
-    printed = phone("approve", transaction_id, "--sign-only", "--biometric", "match", "--refresh-token", token)
+    printed = phone("approve", transaction_id, "--sign-only", "--biometric", "match", f"--refresh-token={token}")
     bank.keep(
         client.request(
             printed["method"], printed["path"], headers=bank.bearer | printed["headers"], json=printed["body"]

@@ -159,6 +159,15 @@ def test_approve_sign_only_prints_the_clients_request(enrolled_cli: Run, bank: A
     assert ran.json["body"] == {"refreshToken": "r1", "authenticationMethod": "BIOMETRIC"}
 
 
+def test_a_token_may_begin_with_a_dash(enrolled_cli: Run, bank: Any) -> None:
+    """Tokens are base64url, so one in 64 does; an option that does not exist is still one error."""
+    bank.pending["t1"] = ORDER
+    biometric = ("approve", "t1", "--sign-only", "--biometric", "match", "--json")
+    ran = enrolled_cli(*biometric, "--refresh-token", "-r1")
+    assert ran.json["body"] == {"refreshToken": "-r1", "authenticationMethod": "BIOMETRIC"}
+    assert enrolled_cli(*biometric, "-r1").code == 2
+
+
 def test_a_fault_that_acts_elsewhere_is_noted_on_stderr(enrolled_cli: Run, bank: Any) -> None:
     """DESIGN section 5."""
     bank.pending["t1"] = ORDER
