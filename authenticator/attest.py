@@ -18,14 +18,14 @@ from authenticator.authorities import FAMILY_OF_SHAPE, der, pem, root
 from authenticator.errors import Unreadable, UsageError
 from authenticator.maker import attest_key
 from authenticator.profiles import Profile
+from device_keys.algorithms import ALGORITHM_NAMES
 from device_keys.attestation import android_key, app_attest
 from device_keys.attestation.certificates import extension_value, load_chain
 from device_keys.clock import rfc3339
+from device_keys.defaults import DEFAULT_RP_ID
 from device_keys.encoding import b64url_encode
 from device_keys.entropy import Entropy
-from device_keys.keys import ALGORITHM_NAMES
 from device_keys.messages import (
-    DEFAULT_RP_ID,
     AuthenticatorData,
     Flags,
     build_authenticator_data,

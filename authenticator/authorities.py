@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import device_keys.genuine_dates  # noqa: F401
-from device_keys.keys import ES256, ES384
+from device_keys.algorithms import ES256, ES384
 from device_keys.secure_hardware import Signer, derive_ec_private_key
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)

@@ -20,9 +20,9 @@ from authenticator.errors import Unreadable, UsageError
 from authenticator.phone import find_profile
 from authenticator.profiles import Platform, Profile
 from authenticator.state import BIOMETRIC, POSSESSION, Credential, Enrolment, PhoneState, Session
+from device_keys.algorithms import ES256
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode, member
-from device_keys.keys import ES256
 from device_keys.messages import Flags, Registration, build_authenticator_data
 from device_keys.secure_hardware import CounterState, Gate, HardwareError
 

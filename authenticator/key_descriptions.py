@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from authenticator.profiles import AndroidBuild, Profile
+from device_keys.algorithms import ES256, ES384, ES512, RS256
 from device_keys.attestation import android_key
 from device_keys.attestation.android_key import (
     AuthorizationList,
@@ -14,7 +15,6 @@ from device_keys.attestation.android_key import (
     RootOfTrust,
     VerifiedBootState,
 )
-from device_keys.keys import ES256, ES384, ES512, RS256
 from device_keys.secure_hardware import Gate, KeyInfo, SecurityLevel
 
 _LEVELS: Final = {

@@ -32,10 +32,11 @@ from authenticator.batches import Batch, batch_serial, validity
 from authenticator.edits import Edit, honest
 from authenticator.key_descriptions import describe_key
 from authenticator.profiles import AndroidBuild, ChainShape, Platform, Profile
+from device_keys.algorithms import ES256
 from device_keys.attestation import android_key, app_attest, apple, packed
 from device_keys.attestation.android_key import KeyDescription
 from device_keys.encoding import cbor_encode
-from device_keys.keys import ES256, PublicKey
+from device_keys.keys import PublicKey
 from device_keys.messages import AttestationObject
 from device_keys.secure_hardware import KeyInfo, SecureHardware, SecurityLevel, Signer
 

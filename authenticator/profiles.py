@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from device_keys.keys import EDDSA, ES256, ES384, ES512, RS256
+from device_keys.algorithms import EDDSA, ES256, ES384, ES512, RS256
 from device_keys.secure_hardware import CounterState, SecurityLevel
 
 

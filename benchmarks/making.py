@@ -13,7 +13,7 @@ from authenticator.ceremonies import Draft
 from benchmarks.material import ORIGIN, RP_ID
 from benchmarks.processes import externals, peer
 from benchmarks.rounds import Contestant, InProcess, Row, compare
-from device_keys.keys import ES256
+from device_keys.algorithms import ES256
 from device_keys.messages import Flags
 from device_keys.secure_hardware import Gate, SecureHardware
 

@@ -21,8 +21,9 @@ from authenticator.phone import Phone, find_profile
 from authenticator.sensor import lockout_report
 from authenticator.state import BIOMETRIC, Credential, Enrolment
 from benchmarks.servers import post
+from device_keys.defaults import DEFAULT_RP_ID
 from device_keys.encoding import b64url_decode
-from device_keys.messages import DEFAULT_RP_ID, Kind
+from device_keys.messages import Kind
 from device_keys.secure_hardware import AuthenticatorType, SecureHardware
 from server_stub.accounts import open_session
 from server_stub.database import open_database

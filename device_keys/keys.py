@@ -15,20 +15,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
 
+from device_keys.algorithms import ALGORITHM_NAMES, EDDSA, RS256
 from device_keys.encoding import FormatError, cbor_decode, cbor_encode
-
-ES256: Final = -7
-EDDSA: Final = -8
-ES384: Final = -35
-ES512: Final = -36
-RS256: Final = -257
-
-# COSE algorithm ids (IANA registry, RFC 9053, 9864, 9964) and what each is called.
-ALGORITHM_NAMES: Final[dict[int, str]] = {
-    -7: "ES256", -35: "ES384", -36: "ES512", -9: "ESP256", -51: "ESP384", -52: "ESP512",
-    -8: "EdDSA", -19: "Ed25519", -53: "Ed448", -257: "RS256", -37: "PS256",
-    -48: "ML-DSA-44", -49: "ML-DSA-65", -50: "ML-DSA-87",
-}  # fmt: skip
 
 _EC_ALGORITHMS: Final[dict[int, tuple[int, type[ec.EllipticCurve], type[hashes.HashAlgorithm]]]] = {
     -7: (1, ec.SECP256R1, hashes.SHA256), -9: (1, ec.SECP256R1, hashes.SHA256),

@@ -43,8 +43,6 @@ class ClientDataType(StrEnum):
 
 
 SIGNING_TYPE: Final = {Kind.PAYMENT: ClientDataType.PAYMENT, Kind.ACCOUNT_ACCESS: ClientDataType.GET}
-DEFAULT_RP_ID: Final = "stepup-simulator.test"
-DEFAULT_ORIGIN: Final = "https://stepup-simulator.test"
 
 _encode_json: Final = msgspec.json.Encoder().encode
 

@@ -20,9 +20,10 @@ from typing import Any, Final
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from device_keys.algorithms import EDDSA, ES256, ES384, ES512, RS256
 from device_keys.encoding import b64url_decode, b64url_encode
 from device_keys.entropy import Entropy, SystemEntropy
-from device_keys.keys import EDDSA, ES256, ES384, ES512, RS256, PublicKey, public_key
+from device_keys.keys import PublicKey, public_key
 
 Signer = Callable[[bytes], bytes]
 

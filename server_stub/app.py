@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
-from functools import lru_cache
-from importlib import import_module
+from functools import cached_property, lru_cache, partial
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -25,13 +24,13 @@ from device_keys import __version__
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode
 from server_stub.database.protocol import DatabaseUnavailable
+from server_stub.dialects import load_dialect
 from server_stub.http import MAX_BODY, Call, Dialect, Endpoint, Refusal, Reply
 from server_stub.openapi import build_openapi
 from server_stub.server import Server
 from server_stub.shedding import ARRIVAL, Overloaded, SlowClient
 
 LOG: Final = logging.getLogger("stepup.server")
-VENDORS: Final = ("bank", "weavr", "loginradius")
 # The operator looks at a server under load, too; and a path that does not exist costs nothing.
 NEVER_SHED: Final = frozenset({"stub", "none"})
 
@@ -44,37 +43,33 @@ class Gone(Exception):
     """The client went away before its request was whole."""
 
 
-def load_dialects(names: tuple[str, ...]) -> list[Dialect]:
-    """The dialects by name, each imported only if it is served."""
-    return [import_module(f"server_stub.dialects.{name}").DIALECT for name in names]
-
-
 def create_app(server: Server) -> ASGIApp:
     """The ASGI app over a server."""
-    from server_stub.device.routes import DIALECT as DEVICE
-    from server_stub.stub_api import DIALECT as STUB
-
-    vendors = load_dialects(server.settings.dialects)
-    for dialect in vendors:
-        if dialect.enrolment is not None:
-            server.enrolment_rules[dialect.name] = dialect.enrolment
-        if dialect.on_delivered is not None:
-            server.on_delivered[dialect.name] = dialect.on_delivered
-    families = [*vendors, DEVICE, STUB]
-    server.openapi = build_openapi(families, at_root=server.settings.at_root, version=__version__)
-    mounts = {} if server.settings.at_root else {dialect.prefix: family(server, dialect) for dialect in vendors}
-    mounts |= {
-        DEVICE.prefix: family(server, DEVICE),
-        STUB.prefix: family(server, STUB),
-        "/openapi.json": OpenApi(server),
-    }
-    fallback = family(server, vendors[0]) if server.settings.at_root else family(server, _outside(STUB))
-    return App(server, mounts, fallback)
+    vendors = server.settings.dialects
+    loaders: dict[str, Callable[[], Dialect]]
+    loaders = {} if server.settings.at_root else {f"/{name}": partial(load_dialect, name) for name in vendors}
+    loaders |= {"/device/v1": _device, "/_stub": _stub}
+    mounts: dict[str, ASGIApp] = {prefix: Family(server, load) for prefix, load in loaders.items()}
+    mounts["/openapi.json"] = OpenApi(server)
+    fallback = partial(load_dialect, vendors[0]) if server.settings.at_root else _outside
+    return App(server, mounts, Family(server, fallback))
 
 
-def _outside(stub: Dialect) -> Dialect:
+def _device() -> Dialect:
+    from server_stub.device.routes import DIALECT
+
+    return DIALECT
+
+
+def _stub() -> Dialect:
+    from server_stub.stub_api import DIALECT
+
+    return DIALECT
+
+
+def _outside() -> Dialect:
     """Paths outside every mount: the stub's error shape, and no routes."""
-    return replace(stub, name="none", prefix="", endpoints=())
+    return replace(_stub(), name="none", prefix="", endpoints=())
 
 
 class App:
@@ -99,6 +94,22 @@ class App:
                 await app({**scope, "path": path[len(prefix) :] or "/", "full_path": path}, receive, send)
                 return
         await self.fallback({**scope, "full_path": path}, receive, send)
+
+
+class Family:
+    """The routes of one dialect, imported and put together with the first call to it: a server that is started for one API should not
+    wait for the others."""
+
+    def __init__(self, server: Server, load: Callable[[], Dialect]) -> None:
+        self.server = server
+        self.load = load
+
+    @cached_property
+    def app(self) -> ASGIApp:
+        return family(self.server, self.load())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 def family(server: Server, dialect: Dialect) -> ASGIApp:
@@ -182,10 +193,14 @@ class OpenApi:
     def __init__(self, server: Server) -> None:
         self.server = server
 
+    @cached_property
+    def document(self) -> bytes:
+        families = [*map(load_dialect, self.server.settings.dialects), _device(), _stub()]
+        return build_openapi(families, at_root=self.server.settings.at_root, version=__version__)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_reply(
-            self.server, Reply(200, self.server.openapi, {"Content-Type": "application/json"}), "", receive, send
-        )
+        reply = Reply(200, self.document, {"Content-Type": "application/json"})
+        await send_reply(self.server, reply, "", receive, send)
 
 
 async def _ready(reply: Reply) -> Reply:

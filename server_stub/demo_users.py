@@ -14,7 +14,7 @@ from server_stub.store import UnitOfWork
 
 
 class Users(Protocol):
-    """How a dialect's users are made, shown and changed by tests: what each dialect's package offers."""
+    """How a dialect's users are made, shown and changed by tests: what each dialect's `people` offers."""
 
     def demo_users(self) -> list[User]:
         """The built-in users."""
@@ -31,7 +31,7 @@ class Users(Protocol):
 
 def users_of(dialect: str) -> Users:
     """The user functions of a dialect."""
-    return cast(Users, import_module(f"server_stub.dialects.{dialect}"))
+    return cast(Users, import_module(f"server_stub.dialects.{dialect}.people"))
 
 
 def add_demo_users(unit: UnitOfWork, dialects: tuple[str, ...]) -> None:

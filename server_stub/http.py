@@ -91,7 +91,11 @@ class EnrolmentRules:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A family of routes with its own error shapes. `ignore_case`: paths and query names match in any letter case."""
+    """A family of routes with its own error shapes. `ignore_case`: paths and query names match in any letter case.
+
+    `on_delivered` is called in the unit of work in which a phone delivered its evidence; `chore` every now and then, for what the dialect
+    does by itself as time goes by.
+    """
 
     name: str
     prefix: str
@@ -108,3 +112,4 @@ class Dialect:
     aliases: Mapping[str, str] = field(default_factory=dict)
     enrolment: EnrolmentRules | None = None
     on_delivered: Callable[[Server, UnitOfWork, Transaction], None] | None = None
+    chore: Callable[[Server], None] | None = None

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from device_keys.keys import ALGORITHM_NAMES
-from device_keys.messages import DEFAULT_ORIGIN, DEFAULT_RP_ID
+from device_keys.algorithms import ALGORITHM_NAMES
+from device_keys.defaults import DEFAULT_ORIGIN, DEFAULT_RP_ID
 
 
 class AndroidApp(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ It belongs to one process: with `--workers`, each remembers what it answered its
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
@@ -21,6 +22,8 @@ SECRET_MEMBERS: Final = frozenset({
     "backupcodes", "authenticatorcode", "googleauthenticatorcode", "secondfactorvalidationtoken", "secondfactorauthenticationtoken",
     "apikey", "apisecret", "manualentrycode", "qrcode", "pushqrcode", "pinauthtoken", "authtoken", "session_token", "sessiontoken", "plain",
 })  # fmt: skip
+# What an error's `code` looks like and a one-time code never does: figures with dots, words with underscores.
+_ERROR_CODE: Final = re.compile(r"[0-9]{3}(?:\.[0-9]{2,3})+|[A-Za-z]+(?:_[A-Za-z]+)+")
 MOST_ENTRIES: Final = 1000
 MOST_BYTES: Final = 16 * 1024 * 1024
 # What an entry costs beside the bytes that came and went.
@@ -87,10 +90,13 @@ def _readable(raw: bytes) -> Any:
 def without_secrets(value: Any) -> Any:
     """A copy in which the values of secret members are hidden."""
     if isinstance(value, dict):
-        return {
-            k: HIDDEN if k.lower() in SECRET_MEMBERS and not isinstance(v, dict) else without_secrets(v)
-            for k, v in value.items()
-        }
+        return {k: HIDDEN if _is_secret(k, v) else without_secrets(v) for k, v in value.items()}
     if isinstance(value, list):
         return [without_secrets(item) for item in value]
     return value
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    if name == "code" and isinstance(value, str) and _ERROR_CODE.fullmatch(value):
+        return False
+    return name.lower() in SECRET_MEMBERS and not isinstance(value, dict)

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from device_keys.algorithms import ALGORITHM_NAMES
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode, parse_json_object
-from device_keys.keys import ALGORITHM_NAMES
 from device_keys.messages import Assertion, Flags, parse_authenticator_data
 from device_keys.orders import MINOR_UNITS
 from server_stub.bundle import Bundle

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from server_stub.http import EnrolmentRules
+from server_stub.dialects import load_dialect
 from server_stub.policy import STRICT, Policy
 from server_stub.recorder import Recorder
-from server_stub.records import Transaction
 from server_stub.shedding import Load
 from server_stub.store import Store, UnitOfWork
 from server_stub.trust import Trust
+
+if TYPE_CHECKING:
+    from server_stub.http import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,11 @@ class Server:
     settings: Settings = field(default_factory=Settings)
     requests: Recorder = field(default_factory=Recorder)
     load: Load = field(default_factory=Load)
-    openapi: bytes = b""
     stopping: bool = False
-    enrolment_rules: dict[str, EnrolmentRules] = field(default_factory=dict)
-    on_delivered: dict[str, Callable[[Server, UnitOfWork, Transaction], None]] = field(default_factory=dict)
+
+    def dialect(self, name: str) -> Dialect | None:
+        """The dialect of this name, if it is served here."""
+        return load_dialect(name) if name in self.settings.dialects else None
 
     def reset(self) -> None:
         """Empty the state and put the demo users in; the clock stays as it is."""

@@ -14,7 +14,6 @@ from device_keys import __version__
 from device_keys.clock import parse_instant, rfc3339
 from device_keys.encoding import FormatError, member
 from server_stub.blocking import blocked, unblock
-from server_stub.checks.table import CHECKS
 from server_stub.delivery import inbox
 from server_stub.demo_users import users_of
 from server_stub.devices import retire
@@ -26,7 +25,6 @@ from server_stub.recorder import recorded
 from server_stub.records import ServerClock, StoredVerdict, Transaction, User
 from server_stub.server import Server
 from server_stub.store import UnitOfWork
-from server_stub.verdicts import record_of, verdict_from
 
 
 def not_found(what: str) -> Refusal:
@@ -230,6 +228,8 @@ def _stored(unit: UnitOfWork, call: Call) -> StoredVerdict:
 
 
 async def get_verdict(server: Server, call: Call) -> Reply:
+    from server_stub.verdicts import record_of, verdict_from
+
     with server.store.reading() as unit:
         stored = _stored(unit, call)
         return Reply(200, verdict_from(record_of(unit, stored), server.policy, server.trust).to_json())
@@ -256,6 +256,8 @@ async def get_messages(server: Server, call: Call) -> Reply:
 
 
 async def get_checks(_: Server, __: Call) -> Reply:
+    from server_stub.checks.table import CHECKS
+
     return Reply(200, [{"id": c.id, "citation": c.citation, "needs": sorted(c.needs)} for c in CHECKS])
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from device_keys.clock import Clock, rfc3339, system_clock
 from server_stub.database.protocol import DatabaseUnavailable
+from server_stub.dialects import load_dialect
 from server_stub.server import Server
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Post:
 
 
 async def run(server: Server, *, clock: Clock = system_clock, back_off: Sequence[float] = BACK_OFF) -> None:
-    """Deliver until cancelled, and see to what dialects do by themselves as time goes by (`chore` of their packages)."""
+    """Deliver until cancelled, and see to what dialects do by themselves as time goes by (their `chore`)."""
     import httpx2
 
     chores = _chores(server.settings.dialects)
@@ -74,9 +74,8 @@ async def run(server: Server, *, clock: Clock = system_clock, back_off: Sequence
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _chores(dialects: Sequence[str]) -> list[Any]:
-    modules = [import_module(f"server_stub.dialects.{name}") for name in dialects]
-    return [module.chore for module in modules if hasattr(module, "chore")]
+def _chores(dialects: Sequence[str]) -> list[Callable[[Server], None]]:
+    return [chore for name in dialects if (chore := load_dialect(name).chore) is not None]
 
 
 async def deliver_due(

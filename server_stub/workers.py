@@ -1,4 +1,4 @@
-"""What runs beside the requests: webhook and mail delivery, and SQLite's checkpoints, from start-up to shutdown."""
+"""What runs beside the requests, from start-up to shutdown: webhook and mail delivery, SQLite's checkpoints, and late imports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from server_stub.database.sqlite import SQLite
 from server_stub.server import Server
 
 CHECKPOINT_SECONDS: Final = 0.25
+REST_SECONDS: Final = 0.25
 Worker = Callable[[Server], Coroutine[Any, Any, None]]
 
 
@@ -29,7 +30,7 @@ async def lifespan(server: Server, receive: Receive, send: Send) -> None:
 
 
 def _workers(server: Server) -> list[Worker]:
-    workers: list[Worker] = []
+    workers: list[Worker] = [import_the_rest]
     if server.settings.webhook or server.settings.sms_webhook:
         from server_stub.webhooks import run as deliver_webhooks
 
@@ -41,6 +42,21 @@ def _workers(server: Server) -> list[Worker]:
     if isinstance(server.store.database, SQLite) and not server.store.database.in_memory:
         workers.append(checkpoint)
     return workers
+
+
+async def import_the_rest(server: Server) -> None:
+    """What `serve` did not wait for, imported in a thread once the server answers, so that no first call waits for it either."""
+    await asyncio.sleep(REST_SECONDS)
+    await asyncio.to_thread(_import_the_rest, server)
+
+
+def _import_the_rest(server: Server) -> None:
+    import server_stub.device.routes
+    import server_stub.verdicts  # noqa: F401
+
+    for name in server.settings.dialects:
+        if not server.stopping:
+            server.dialect(name)
 
 
 async def checkpoint(server: Server) -> None:

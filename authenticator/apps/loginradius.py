@@ -14,9 +14,9 @@ from authenticator.approving import hardware_refusal
 from authenticator.client import Answer, Call, refusal
 from authenticator.errors import Refused, Unreadable, UsageError
 from authenticator.phone import find_profile
+from device_keys.algorithms import RS256
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode, member
-from device_keys.keys import RS256
 from device_keys.secure_hardware import CounterState, HardwareError
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def unlock(args: Namespace, output: Output) -> None:
 
 def key_rows(phone: Phone) -> list[dict[str, Any]]:
     """Every key in the hardware, with the credential and enrolment that it serves."""
-    from device_keys.keys import ALGORITHM_NAMES
+    from device_keys.algorithms import ALGORITHM_NAMES
 
     enrolments = phone.state.enrolments.values()
     owners = {key_id: enrolment for enrolment in enrolments for key_id in enrolment.key_ids}

@@ -10,7 +10,7 @@ from authenticator.ceremonies import Edit, Edits, KeyPlan, RegistrationDraft, Sc
 from authenticator.edits import honest
 from authenticator.faults.fault import ANDROID, IPHONES, Fault
 from authenticator.faults.response import ELSEWHERE
-from device_keys.keys import ES384
+from device_keys.algorithms import ES384
 from device_keys.messages import Flags
 
 if TYPE_CHECKING:

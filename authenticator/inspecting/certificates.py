@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from authenticator.inspecting import der
 from authenticator.inspecting.android import key_description
 from authenticator.inspecting.tree import Item, attempt, plain, unread
+from device_keys.algorithms import ALGORITHM_NAMES
 from device_keys.attestation import android_key, apple, packed
 from device_keys.attestation.certificates import UNREADABLE
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError
-from device_keys.keys import ALGORITHM_NAMES, public_key
+from device_keys.keys import public_key
 
 _OWN_NAMES: Final = {
     android_key.KEY_DESCRIPTION_OID: "Android KeyDescription",

@@ -10,12 +10,13 @@ import hashlib
 from hmac import compare_digest
 from typing import Final
 
+from device_keys.algorithms import ALGORITHM_NAMES
 from device_keys.attestation import android_key, apple, packed
 from device_keys.attestation.app_attest import key_id
 from device_keys.attestation.certificates import extension_value
 from device_keys.attestation.der import ORGANIZATIONAL_UNIT, texts
 from device_keys.encoding import FormatError, b64url_encode
-from device_keys.keys import ALGORITHM_NAMES, public_key
+from device_keys.keys import public_key
 from device_keys.messages import ClientDataType
 from server_stub.checks import chain
 from server_stub.checks.engine import Check, Failure, NotApplicable, Result

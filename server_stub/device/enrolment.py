@@ -43,7 +43,8 @@ def _login(server: Server, unit: UnitOfWork, call: Call) -> tuple[Session, Enrol
     """The session behind the dialect's own login, its API key checked."""
     record = unit.token_record(call.bearer) if call.bearer else None
     session = unit.session(record.session_id) if record else None
-    rules = server.enrolment_rules.get(session.dialect) if session else None
+    dialect = server.dialect(session.dialect) if session else None
+    rules = dialect.enrolment if dialect else None
     if session is None or rules is None:
         raise refuse(401, "login_required", "Authorization: expected the bearer token of a login")
     if not rules.key_accepted(call):
@@ -61,7 +62,8 @@ def _applicant(server: Server, unit: UnitOfWork, call: Call) -> tuple[Session, E
         return _login(server, unit, call)
     enrolment = unit.enrolment(call.params["id"])
     session = unit.session(enrolment.session) if enrolment else None
-    rules = server.enrolment_rules.get(session.dialect) if session else None
+    dialect = server.dialect(session.dialect) if session else None
+    rules = dialect.enrolment if dialect else None
     if session is None or rules is None or session.ended_at is not None:
         raise refuse(
             404, "unknown_enrolment", "enrolment: expected the id of an enrolment, begun by a login that lasts"

@@ -83,7 +83,7 @@ async def answer_step_up(server: Server, call: Call) -> Reply:
         device = _device(unit, call)
         transaction = _step_up(unit, device, call.params["id"])
         deliver(unit, transaction, outcome, assertion)
-        hook = server.on_delivered.get(transaction.dialect)
-        if hook is not None:
-            hook(server, unit, transaction)
+        dialect = server.dialect(transaction.dialect)
+        if dialect is not None and dialect.on_delivered is not None:
+            dialect.on_delivered(server, unit, transaction)
         return Reply(200, {"transactionId": transaction.id, "outcome": outcome})

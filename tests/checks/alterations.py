@@ -16,6 +16,7 @@ import msgspec
 from authenticator.authorities import Maker
 from authenticator.batches import Batch
 from authenticator.profiles import PROFILES
+from device_keys.algorithms import EDDSA
 from device_keys.attestation.android_key import (
     ApplicationId,
     AuthorizationList,
@@ -27,7 +28,6 @@ from device_keys.attestation.android_key import (
 from device_keys.attestation.app_attest import ENVIRONMENTS, app_id_hash, extension_map
 from device_keys.clock import rfc3339
 from device_keys.encoding import b64url_encode
-from device_keys.keys import EDDSA
 from device_keys.messages import Assertion, AttestationObject, Flags, Registration, parse_attestation_object
 from server_stub.evidence import Evidence
 

@@ -14,6 +14,7 @@ import msgspec
 from authenticator.app_maker import attest_app
 from authenticator.maker import attest_key
 from authenticator.profiles import Profile
+from device_keys.algorithms import ES256
 from device_keys.attestation.app_attest import (
     app_id_hash,
     assertion_nonce,
@@ -25,12 +26,10 @@ from device_keys.attestation.app_attest import (
     key_id as app_key_id,
 )
 from device_keys.clock import rfc3339
+from device_keys.defaults import DEFAULT_ORIGIN, DEFAULT_RP_ID
 from device_keys.encoding import b64url_decode, b64url_encode
 from device_keys.entropy import SeededEntropy
-from device_keys.keys import ES256
 from device_keys.messages import (
-    DEFAULT_ORIGIN,
-    DEFAULT_RP_ID,
     Assertion,
     Flags,
     Kind,

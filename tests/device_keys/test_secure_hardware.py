@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from device_keys.algorithms import EDDSA, ES256, ES384, ES512, RS256
 from device_keys.encoding import b64url_decode
 from device_keys.entropy import SeededEntropy
-from device_keys.keys import EDDSA, ES256, ES384, ES512, RS256, encode_cose_key, parse_cose_key
+from device_keys.keys import encode_cose_key, parse_cose_key
 from device_keys.secure_hardware import (
     AuthenticatorType,
     AuthToken,

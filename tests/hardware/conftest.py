@@ -13,15 +13,9 @@ import pytest
 from authenticator.attestation_faults import BIOMETRIC, AttestationFault
 from authenticator.maker import attest_key, key_formats
 from authenticator.profiles import PROFILES
+from device_keys.defaults import DEFAULT_ORIGIN, DEFAULT_RP_ID
 from device_keys.entropy import SeededEntropy
-from device_keys.messages import (
-    DEFAULT_ORIGIN,
-    DEFAULT_RP_ID,
-    Flags,
-    Registration,
-    build_authenticator_data,
-    build_client_data,
-)
+from device_keys.messages import Flags, Registration, build_authenticator_data, build_client_data
 from device_keys.secure_hardware import AuthenticatorType, Gate, SecureHardware
 
 CHALLENGE = hashlib.sha256(b"an enrolment's challenge").digest()

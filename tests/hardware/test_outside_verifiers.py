@@ -21,11 +21,12 @@ from authenticator.authorities import Family, Maker, authorities, der, pem, root
 from authenticator.maker import key_formats
 from authenticator.profiles import PROFILES, Platform
 from authenticator.receipt import make_receipt
+from device_keys.algorithms import EDDSA, ES384, RS256
 from device_keys.attestation import android_key, app_attest
+from device_keys.defaults import DEFAULT_ORIGIN, DEFAULT_RP_ID
 from device_keys.encoding import b64url_encode
 from device_keys.entropy import SeededEntropy
-from device_keys.keys import EDDSA, ES384, RS256
-from device_keys.messages import DEFAULT_ORIGIN, DEFAULT_RP_ID, parse_attestation_object
+from device_keys.messages import parse_attestation_object
 from device_keys.secure_hardware import SecureHardware, SecurityLevel
 
 from .conftest import CHALLENGE, EVERY_CASE, Case, Register

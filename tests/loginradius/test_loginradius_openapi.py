@@ -24,9 +24,11 @@ from schemathesis.specs.openapi.checks import (
 from device_keys.entropy import SeededEntropy
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
-from server_stub.dialects.loginradius import DIALECT, LOGINRADIUS, demo_users
 from server_stub.dialects.loginradius.challenges import send_code
+from server_stub.dialects.loginradius.constants import LOGINRADIUS
+from server_stub.dialects.loginradius.dialect import DIALECT
 from server_stub.dialects.loginradius.methods import backup_digest
+from server_stub.dialects.loginradius.people import demo_users
 from server_stub.dialects.loginradius.push import REGISTRATION, push_login
 from server_stub.dialects.loginradius.sessions import issue_tokens, mfa_token_answer, new_token, open_login
 from server_stub.dialects.loginradius.stepup import VALIDATION

@@ -23,7 +23,7 @@ from device_keys.entropy import SeededEntropy
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
 from server_stub.device.routes import DIALECT as DEVICE
-from server_stub.dialects.bank import DIALECT as BANK
+from server_stub.dialects.bank.dialect import DIALECT as BANK
 from server_stub.http import Dialect, Endpoint
 from server_stub.server import Server, Settings
 from server_stub.store import Store

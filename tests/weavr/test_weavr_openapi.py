@@ -24,7 +24,7 @@ from device_keys.entropy import SeededEntropy
 from server_stub.accounts import open_session
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
-from server_stub.dialects.weavr import DIALECT
+from server_stub.dialects.weavr.dialect import DIALECT
 from server_stub.http import Endpoint
 from server_stub.server import Server, Settings
 from server_stub.store import Store

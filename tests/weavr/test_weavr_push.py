@@ -201,7 +201,7 @@ def test_declined_and_badly_signed_are_told_alike(multi: Any, phone: Any, embedd
 
 def test_an_unanswered_push_is_told_as_expired(multi: Any, phone: Any, embedder: Any, world: Any) -> None:
     """Section 8: EXPIRED, once, after five minutes of the server's clock."""
-    from server_stub.dialects.weavr import chore
+    from server_stub.dialects.weavr.push import chore
 
     challenge = multi.post(f"{STEP_UP}/BIOMETRIC").json()["id"]
     chore(world.server)
