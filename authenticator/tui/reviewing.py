@@ -65,7 +65,7 @@ def traffic(facts: Facts, most: int = SHOWN_CALLS) -> Content:
         parts += [
             (f"{str(call['at'])[11:19]} ", "$muted"),
             f"{who} → bank  {call['method']} {_shorter(visible(str(call['path'])))}\n",
-            f"         bank → {who}  ",
+            "         ← ",
             (str(call["status"]), "bold $error" if int(call["status"]) >= 500 else "bold"),
             f" {_shorter(visible(_answer(call['answer'])))}\n",
         ]
@@ -78,12 +78,14 @@ def _shorter(text: str) -> str:
 
 
 def _answer(body: Any) -> str:
-    """The answer's own words: its message, and the transaction that it names. (The recorder hides codes.)"""
+    """The answer's own words: its error code and message, and what it names. (The recorder hides one-time codes.)"""
     if not isinstance(body, dict):
         return ""
     inner = body.get("error")
     problem = inner if isinstance(inner, dict) else body
-    words = [str(problem[name]) for name in ("message", "errorCode", "status") if isinstance(problem.get(name), str)]
+    words = [
+        str(problem[name]) for name in ("code", "message", "errorCode", "status") if isinstance(problem.get(name), str)
+    ]
     words += [f"· {name} {body[name]}" for name in ("transactionId", "paymentId", "deviceId") if name in body]
     return " ".join(words)
 
