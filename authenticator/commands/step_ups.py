@@ -44,7 +44,7 @@ def pending(args: Namespace, output: Output) -> None:
     from authenticator.approving import pending as list_pending
 
     with opened_phone(args) as (phone, url):
-        found = list_pending(phone, url)
+        found = [row for row in list_pending(phone, url) if row.get("outcome") is None]
     names = ("transactionId", "dialect", "kind", "payload", "expiresAt", "methods")
     rows = [{name: row.get(name) for name in names} for row in found]
     output.result(rows, _pending_text(rows))

@@ -68,10 +68,28 @@ class Desk:
         """They have been looked at."""
         self.read[channel] = max((int(message["id"]) for message in self.channel(channel)), default=0)
 
+    def list_pending(self, rows: list[dict[str, Any]]) -> None:
+        """The open step-ups as the server lists them now, each with the `outcome` that it has from a phone, if any.
+
+        An approval that its client has used up in vain is wanted anew, and shown again; what was declined is not.
+        """
+        approved = {_name(row) for row in self.pending if row.get("outcome") == "approved"}
+        self.pending = rows
+        for row in rows:
+            name = _name(row)
+            if row.get("outcome") is not None and name in self.answered:
+                self.answered.remove(name)  # from here on the server's word counts
+            elif row.get("outcome") is None and name in approved and name in self.later:
+                self.later.remove(name)
+
     def waiting(self) -> list[dict[str, Any]]:
-        """Those that wait for the user; the answered ones wait for their client."""
-        return [row for row in self.pending if str(row.get("transactionId")) not in self.answered]
+        """Those that wait for the user; the answered ones, by this phone's or the server's memory, wait for their client."""
+        return [row for row in self.pending if row.get("outcome") is None and _name(row) not in self.answered]
 
     def next_to_show(self) -> str | None:
         """The oldest step-up that was neither answered nor put off."""
-        return next((name for row in self.waiting() if (name := str(row.get("transactionId"))) not in self.later), None)
+        return next((name for row in self.waiting() if (name := _name(row)) not in self.later), None)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return str(row.get("transactionId"))

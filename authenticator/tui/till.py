@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from authenticator.approving import Approval, client_request, decline, deliver, fetch, pending, sign
 from authenticator.apps.bank import BankApp, Means
-from authenticator.apps.loginradius import answer, find_push, pushes
+from authenticator.apps.loginradius import answer, find_push
 from authenticator.ceremonies import StepUp
 from authenticator.client import Call
 from authenticator.display import Shown, show
@@ -67,11 +67,8 @@ class Till:
         self._own: dict[str, tuple[_ScreenBank, dict[str, Any]]] = {}
 
     def waiting(self) -> list[dict[str, Any]]:
-        """The step-ups that wait for this phone, oldest first, as the server lists them."""
-        phone, url = self.handset.phone, self.handset.url
-        enrolled = any(one.server == url for one in phone.state.enrolments.values())
-        rows = pending(phone, url) if enrolled else []
-        rows += [push.to_json() for push in pushes(phone, url)]
+        """The step-ups that are open for this phone, oldest first, as the server lists them; and pushed logins."""
+        rows = pending(self.handset.phone, self.handset.url)
         alive = {str(row.get("transactionId")) for row in rows}
         self._own = {name: own for name, own in self._own.items() if name in alive}
         return rows

@@ -10,7 +10,7 @@ from authenticator.errors import Refused
 from authenticator.tui.till import Till
 from authenticator.tui.views.approval import Approval
 
-from .conftest import Client, Driver, HandClock, Play
+from .conftest import USER, Client, Driver, HandClock, Play
 
 
 def test_a_clients_payment_slides_in_over_whatever_is_open_and_a_match_approves_it(play: Play, client: Client) -> None:
@@ -114,6 +114,57 @@ def test_declining_tells_the_server(play: Play, client: Client) -> None:
         await screen.sees("Declined. Nothing was signed.")
         assert client.step_up(transaction, biometric=False).status_code == 403
         assert "evidence.approved" in client.failing(transaction)
+
+    play(scenario)
+
+
+def test_what_was_declined_is_not_offered_again_by_the_same_phone_after_a_restart(play: Play, client: Client) -> None:
+    """The server lists it until it ends, with its `outcome`; the phone has no memory of its own for it."""
+
+    async def decline(screen: Driver) -> None:
+        await screen.enrol()
+        client.begin_payment(payee="Declined Ltd")
+        await screen.reaches("Approval")
+        await screen.press("d")
+        await screen.sees("Declined. Nothing was signed.")
+
+    async def restart(screen: Driver) -> None:
+        await screen.reaches("Home")
+        await screen.until(lambda: screen.app.desk.pending, "the list of open step-ups")
+        client.begin_payment(payee="Another Ltd")
+        await screen.reaches("Approval")  # whatever the phone offers comes in the order of the list
+        assert "Another Ltd" in screen.flat()
+        await screen.press("b")
+        await screen.sees("Signed and delivered")
+        await screen.press("1")
+        await screen.reaches("Bank")
+        await screen.sees("– 10.00 GBP to Declined Ltd")
+        assert "waits for you" not in screen.flat()
+        await screen.press("escape", "l")
+        await screen.reaches("Lock")
+        assert "waits" not in screen.flat()
+
+    play(decline)
+    play(restart)
+
+
+def test_an_approval_that_its_client_wasted_is_asked_for_again(play: Play, client: Client) -> None:
+    """Delivered evidence serves one evaluated attempt: after a wrong passcode at the client the phone must sign anew."""
+
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        transaction, _ = client.begin_payment()
+        await screen.reaches("Approval")
+        await screen.press("p")
+        await screen.sees("Signed and delivered")
+        await screen.until(lambda: [r for r in screen.app.desk.pending if r["outcome"] == "approved"], "the outcome")
+        wrong = {"username": USER, "passcode": "000000"}
+        assert client.call("oauth2/stepup", wrong, **{"X-TransactionId": transaction}).status_code == 403
+        screen.app.approvals.refresh()
+        await screen.reaches("Approval")
+        await screen.press("p")
+        await screen.sees("Signed and delivered")
+        assert client.step_up(transaction, biometric=False).status_code == 200
 
     play(scenario)
 

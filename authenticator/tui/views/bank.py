@@ -25,7 +25,7 @@ class Bank(View):
     HELP = """What waits for you stands first; Enter opens it. Below it the history, as the bank told it. N begins a payment.
 
 The bank does not say which element of a refused step-up failed; the reviewer's pane (F2) does."""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "app.payment_form", "New payment")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "app.open('payment_form')", "New payment")]
 
     def __init__(self) -> None:
         super().__init__(id="bank")
@@ -66,7 +66,8 @@ def _waiting(row: dict[str, object], *, answered: bool) -> Content:
 
     shown = show(str(row.get("kind")), row.get("payload"))
     if answered:
-        return Content.assemble("– ", shown.sentence(), ("\n  answered; its client goes on", "$muted"))
+        said = "declined" if row.get("outcome") == "declined" else "answered; its client goes on"
+        return Content.assemble("– ", shown.sentence(), (f"\n  {said}", "$muted"))
     return Content.assemble(("● ", "$accent"), (shown.sentence(), "bold"), "\n  waits for you")
 
 
