@@ -7,10 +7,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Final
+from urllib.parse import urlsplit
 
-from authenticator.errors import Unreachable
+from authenticator.errors import Unreachable, UsageError
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 6.0
@@ -27,6 +28,14 @@ def running_server(*options: str) -> Iterator[str]:
             yield _wait_until_ready(child, log)
         finally:
             _stop(child)
+
+
+def server_at(url: str) -> AbstractContextManager[str]:
+    """A server at this very address; `UsageError` where no server of ours could answer there."""
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        raise UsageError(f"--server: a server can be started at an http:// address, not at {url}", field="--server")
+    return running_server("--host", parts.hostname or "127.0.0.1", "--port", str(parts.port or 80))
 
 
 def _wait_until_ready(child: subprocess.Popen[str], log: IO[str]) -> str:

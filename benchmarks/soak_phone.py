@@ -92,7 +92,7 @@ async def soak(url: str, home: Path, options: argparse.Namespace) -> dict[str, A
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.stage.top is not None, "the first view")
         demo = DEMO["bank"]
-        await app.enrol("bank", demo.user, demo.secret, number=demo.number, api_key=demo.api_key)
+        await app.owning.enrol("bank", demo.user, demo.secret, number=demo.number, api_key=demo.api_key)
         await app.action_home()
         await until(pilot, lambda: app.desk.line.up, "the line")
         idle_start = resident_mib()

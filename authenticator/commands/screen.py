@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 
 from authenticator.client import server_url
 from authenticator.errors import Unreachable, UsageError
@@ -14,39 +14,32 @@ def open_phone(args: Namespace, output: Output) -> int:
     """Run the screen until it is closed."""
     if args.json:
         raise UsageError("--json: the phone's screen has no JSON; give a command (see --help)", field="--json")
-    with ExitStack() as stack:
-        if args.with_server:
-            args.server = _find_or_start_server(server_url(args.server), stack, output)
-        if args.web is not None:
-            from authenticator.tui.web import serve
-
-            serve(args, output)
-            return 0
+    args.server = server_url(args.server)
+    if args.web is None:
         from authenticator.tui.app import run
 
-        return int(run(args) or 0)
+        return run(args)
+    from authenticator.tui.web import serve
+
+    # The server outlives each page that is opened and closed, so it is not any page's own.
+    with _server(args, output):
+        serve(args, output)
+    return 0
 
 
-def _find_or_start_server(url: str, stack: ExitStack, output: Output) -> str:
+def _server(args: Namespace, output: Output) -> AbstractContextManager[object]:
     from authenticator.client import ServerClient, open_http
+    from authenticator.server_process import server_at
 
-    client = ServerClient(url, open_http(url))
+    if not args.with_server:
+        return nullcontext()
+    client = ServerClient(args.server, open_http(args.server))
     try:
         client.call("GET", "/_stub/health")
     except Unreachable:
         output.say("Starting a server …")
-        return start_server(url, stack)
+        return server_at(args.server)
     finally:
         client.close()
-    output.say(f"A server answers at {url} already.")
-    return url
-
-
-def start_server(url: str, stack: ExitStack) -> str:
-    """A server at this address, as a child process that ends with `stack`; its URL."""
-    from urllib.parse import urlsplit
-
-    from authenticator.server_process import running_server
-
-    parts = urlsplit(url)
-    return stack.enter_context(running_server("--host", parts.hostname or "127.0.0.1", "--port", str(parts.port or 80)))
+    output.say(f"A server answers at {args.server} already.")
+    return nullcontext()

@@ -1,4 +1,4 @@
-"""The phone's screen as a whole: wiring. It opens views, runs the core's ceremonies in the background, and tells the views what changed.
+"""The phone's screen as a whole: wiring. It starts, opens views, runs work in the background, and tells the views what changed.
 
 Nothing that may block runs on the screen's loop; nothing heavy is imported before the first paint.
 """
@@ -6,7 +6,7 @@ Nothing that may block runs on the screen's loop; nothing heavy is imported befo
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
@@ -20,7 +20,11 @@ from authenticator.tui.approvals import Approvals
 from authenticator.tui.background import in_background
 from authenticator.tui.desk import Desk
 from authenticator.tui.line import Line
-from authenticator.tui.themes import THEMES
+from authenticator.tui.lock_screen import LockScreen
+from authenticator.tui.looks import Looks
+from authenticator.tui.own_server import OwnServer
+from authenticator.tui.owning import Owning
+from authenticator.tui.panes import Panes
 from authenticator.tui.views.home import Home
 from authenticator.tui.widgets.hints import Hints
 from authenticator.tui.widgets.stage import Stage
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
 
     from authenticator.tui.handset import Handset
     from authenticator.tui.till import Till
-    from authenticator.tui.widgets.pane import Pane
 
 Result = TypeVar("Result")
 # Every view that can be opened by name: its module and class.
@@ -80,23 +83,20 @@ class PhoneApp(App[int]):
         refuse_a_standing_loop()
         return super().run_test(**options)
 
-    def __init__(self, handset: Handset, *, still: bool = False) -> None:
+    def __init__(self, handset: Handset, *, still: bool = False, with_server: bool = False) -> None:
         super().__init__()
         self.handset = handset
         self.desk = Desk()
         self.stage = Stage()
-        self._till: Till | None = None
-        self._still = still
-        self._children = ExitStack()
         self.line = Line(self)
         self.approvals = Approvals(self)
+        self.owning = Owning(self)
+        self.lock_screen = LockScreen(self)
+        self.panes = Panes(self)
+        self.own_server = OwnServer(self, wanted=with_server)
+        self.looks = Looks(self, still=still)
+        self._till: Till | None = None
         self._news_timer: Timer | None = None
-        for theme in THEMES:
-            self.register_theme(theme)
-        # Before anything is painted: a theme that is set later has every style worked out twice.
-        self.set_reactive(App.theme, THEMES[0].name)
-        self.add_class(f"-theme-{THEMES[0].name}", "-dark-mode")
-        self.stylesheet.set_variables(self.get_css_variables())
 
     # --- the frame ----------------------------------------------------------------------------------------------------------
 
@@ -107,11 +107,28 @@ class PhoneApp(App[int]):
         yield Hints()
 
     async def on_mount(self) -> None:
-        if self._still:
+        if self.looks.still:
             self.animation_level = "none"
         self.query_one(StatusBar).set_fault(None)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._begin)
+
+    async def on_resize(self) -> None:
+        await self.panes.add_if_wide()
+
+    async def on_unmount(self) -> None:
+        await in_background(self._hang_up)
+
+    def _hang_up(self) -> None:
+        self.handset.close()
+        self.own_server.close()
+
+    # --- the start ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_started(self) -> bool:
+        """The phone's store has been read."""
+        return self._till is not None
 
     @property
     def till(self) -> Till:
@@ -123,8 +140,6 @@ class PhoneApp(App[int]):
 
     async def _start(self) -> None:
         """After the first paint: read the phone's store, then show where it stands."""
-        from authenticator.tui.preferences import read
-
         try:
             self.desk.snapshot = await self.do(self.handset.open)
         except PhoneError as error:
@@ -133,14 +148,11 @@ class PhoneApp(App[int]):
             await self.stage.open(Broken(error.message))
             return
         self._till = await self.do(self._make_till)
-        preferences = await self.do(lambda: read(self.handset.folder))
-        self.theme = preferences.theme
-        self.animation_level = "none" if self._still or preferences.still else self.animation_level
+        await self.looks.recall()
         await self._first_view()
         self.show_all()
         self.set_interval(REFRESH_SECONDS, self.approvals.refresh)
-        if self.size.width >= 100:
-            await self._add_pane()
+        await self.panes.add_if_wide()
 
     def _make_till(self) -> Till:
         from authenticator.tui.till import Till
@@ -150,14 +162,16 @@ class PhoneApp(App[int]):
     async def _first_view(self) -> None:
         snapshot = self.desk.snapshot
         if snapshot is None or not snapshot.enrolled:
-            await self._welcome(lost=False)
+            await self.welcome(lost=False)
             return
         await self.stage.replace_all(Home())
         if snapshot.locked:
-            await self.show_lock()
+            await self.lock_screen.show()
         self.line.listen()
+        self.run_worker(self.own_server.bring(), name="server")
 
-    async def _welcome(self, *, lost: bool) -> None:
+    async def welcome(self, *, lost: bool) -> None:
+        """The guided first run; `lost`: the server knows this phone no more."""
         from authenticator.tui.views.welcome import Welcome
 
         await self.stage.replace_all(Welcome(lost=lost))
@@ -172,6 +186,17 @@ class PhoneApp(App[int]):
         """Read the phone's state anew and show it."""
         self.desk.snapshot = await self.do(self.handset.snapshot)
         self.show_all()
+
+    async def heard(self, error: PhoneError) -> None:
+        """What an error means for the phone as a whole."""
+        if error.code in ("not_enrolled_any_more", "not_enrolled"):
+            if not self.desk.line.forgotten:
+                self.desk.line.forgotten = True
+                await self.welcome(lost=True)
+        elif error.code == "unreachable":
+            self.line.nudge()
+
+    # --- what is shown --------------------------------------------------------------------------------------------------------
 
     def show_all(self) -> None:
         """Tell every view that something has changed."""
@@ -216,72 +241,6 @@ class PhoneApp(App[int]):
 
         return in_words(error, self.handset)
 
-    async def heard(self, error: PhoneError) -> None:
-        """What an error means for the phone as a whole."""
-        if error.code in ("not_enrolled_any_more", "not_enrolled"):
-            if not self.desk.line.forgotten:
-                self.desk.line.forgotten = True
-                await self._welcome(lost=True)
-        elif error.code == "unreachable":
-            self.line.nudge()
-
-    async def ask_passcode(self, why: str) -> str | None:
-        """The bank's passcode, or None. To be awaited in a worker."""
-        from authenticator.tui.demo_details import DEMO
-        from authenticator.tui.views.pin_pad import PinPad
-
-        snapshot, hint = self.desk.snapshot, ""
-        if snapshot is not None and any(one.user == DEMO["bank"].user for one in snapshot.enrolments):
-            hint = f"The demo user's is {DEMO['bank'].secret}"
-        answer: str | None = await self.stage.ask(PinPad("Bank passcode", why, hint=hint))
-        return answer
-
-    async def enrol(self, dialect: str, user: str, secret: str, *, number: str, api_key: str) -> None:
-        """Enrol this phone, and listen to its new addresses."""
-        await self.do(lambda: self.handset.enrol(dialect, user, secret, number=number, api_key=api_key))
-        self.desk.line.forgotten = False
-        await self.refresh_snapshot()
-        self.line.listen()
-        self.touch_pane()
-
-    async def enrol_again(self) -> None:
-        """The same user with new keys; the passcode is asked for. To be awaited in a worker."""
-        snapshot = self.desk.snapshot
-        if snapshot is None or not snapshot.enrolments:
-            self.open_view("enrol_form")
-            return
-        old = snapshot.enrolments[-1]
-        secret = await self.ask_passcode("Enrolling begins with the bank's login.")
-        if secret:
-            await self.enrol(old.dialect, old.user, secret, number=old.number, api_key=old.api_key)
-            self.say("Enrolled again, with new keys.")
-
-    async def ask_wipe(self) -> None:
-        """Wipe the phone, if the user says so. To be awaited in a worker."""
-        from authenticator.tui.views.confirm import Confirm
-        from authenticator.tui.words import plural
-
-        keys = plural(len(self.desk.snapshot.keys) if self.desk.snapshot else 0, "key")
-        question = f"Factory reset: {keys}, all enrolments, accounts and codes are gone. The profile stays."
-        if await self.stage.ask(Confirm("Wipe", question, "Wipe this phone")):
-            await self.do(self.handset.wipe)
-            await self.start_over()
-
-    async def start_over(self) -> None:
-        """The phone was wiped, or is another one: as on the first day."""
-        self.workers.cancel_group(self, "live")
-        self.desk = Desk(snapshot=await self.do(self.handset.snapshot))
-        await self._welcome(lost=False)
-        self.show_all()
-
-    async def start_server(self) -> None:
-        """A server of our own, as a child process; it ends with the phone."""
-        from authenticator.commands.screen import start_server
-
-        await self.do(lambda: start_server(self.handset.url, self._children))
-
-    # --- small questions ----------------------------------------------------------------------------------------------------------
-
     def is_enrolled(self) -> bool:
         return self.desk.snapshot is not None and self.desk.snapshot.enrolled
 
@@ -289,7 +248,13 @@ class PhoneApp(App[int]):
         """`fingerprint` or `face`."""
         return self.desk.snapshot.sensor if self.desk.snapshot is not None else "fingerprint"
 
-    # --- actions ----------------------------------------------------------------------------------------------------------------
+    def mark_read(self, channel: str) -> None:
+        """The messages of a channel have been looked at."""
+        self.desk.mark_read(channel)
+        newest = self.desk.read[channel]
+        self.run_worker(self.do(lambda: self.handset.mark_read(channel, newest)))
+
+    # --- actions --------------------------------------------------------------------------------------------------------------
 
     def open_view(self, name: str) -> None:
         """Open a view by its name in `VIEWS`."""
@@ -298,12 +263,6 @@ class PhoneApp(App[int]):
 
     def action_open(self, name: str) -> None:
         self.open_view(name)
-
-    def action_payment_form(self) -> None:
-        self.open_view("payment_form")
-
-    def action_test_payment(self) -> None:
-        self.open_view("payment_form")
 
     async def action_home(self) -> None:
         from authenticator.tui.views.welcome import Welcome
@@ -317,31 +276,7 @@ class PhoneApp(App[int]):
             await self.stage.home()
 
     def action_lock(self) -> None:
-        self.run_worker(self._lock(), group="lock")
-
-    async def _lock(self) -> None:
-        from authenticator.tui.views.lock import Lock
-
-        if any(isinstance(view, Lock) for view in self.stage.stack) or self._till is None:
-            return
-        await self.do(self.handset.lock)
-        await self.refresh_snapshot()
-        await self.show_lock()
-
-    async def show_lock(self) -> None:
-        """The lock screen, over whatever is open."""
-        from authenticator.tui.views.lock import Lock
-
-        await self.stage.open(Lock())
-
-    async def unlocked(self) -> None:
-        """The lock screen may go."""
-        from authenticator.tui.views.lock import Lock
-
-        for view in list(self.stage.stack):
-            if isinstance(view, Lock):
-                await self.stage.close(view)
-        await self.approvals.show_next()
+        self.run_worker(self.lock_screen.lock(), group="lock")
 
     async def action_help(self) -> None:
         from authenticator.tui.views.notes import Help
@@ -353,23 +288,14 @@ class PhoneApp(App[int]):
     def action_retry(self) -> None:
         self.line.nudge()
 
+    async def action_pane(self) -> None:
+        await self.panes.toggle()
+
     def action_next_theme(self) -> None:
-        names = [theme.name for theme in THEMES]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
-        self.say(f"Theme: {self.theme.removeprefix('phone-')}")
-        self._keep_preferences()
+        self.looks.next_theme()
 
     def action_motion(self) -> None:
-        still = self.animation_level != "none"
-        self.animation_level = "none" if still else "full"
-        self.say("Nothing slides any more." if still else "Things slide again.")
-        self._keep_preferences()
-
-    def _keep_preferences(self) -> None:
-        from authenticator.tui.preferences import Preferences, write
-
-        kept = Preferences(self.theme, self.animation_level == "none")
-        self.run_worker(self.do(lambda: write(self.handset.folder, kept)))
+        self.looks.next_motion()
 
     def action_airplane(self) -> None:
         radio = self.handset.airplane
@@ -380,44 +306,6 @@ class PhoneApp(App[int]):
             self.line.listen()
         self.show_all()
 
-    async def action_pane(self) -> None:
-        pane = await self._add_pane()
-        base = self.screen_stack[0]
-        base.toggle_class("-pane")
-        if base.has_class("-narrow") and base.has_class("-pane"):
-            pane.focus()
-        else:
-            top = self.stage.top
-            if top is not None:
-                top.first_focus().focus()
-        pane.touch()
-
-    async def _add_pane(self) -> Pane:
-        from authenticator.tui.widgets.pane import Pane
-
-        base = self.screen_stack[0]
-        found = base.query(Pane)
-        if not found:
-            await base.query_one("#desk").mount(Pane())
-        return base.query_one(Pane)
-
-    async def on_resize(self) -> None:
-        if self.size.width >= 100 and self._till is not None:
-            await self._add_pane()
-
-    def mark_read(self, channel: str) -> None:
-        """The messages of a channel have been looked at."""
-        self.desk.mark_read(channel)
-        newest = self.desk.read[channel]
-        self.run_worker(self.do(lambda: self.handset.mark_read(channel, newest)))
-
-    def touch_pane(self) -> None:
-        """Something has happened that the reviewer wants to see."""
-        from authenticator.tui.widgets.pane import Pane
-
-        for pane in self.screen_stack[0].query(Pane):
-            pane.touch()
-
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"muted": "#9e9e9e", "cursor": "#005f87"}  # until a theme of ours is on
 
@@ -426,16 +314,9 @@ class PhoneApp(App[int]):
 
         yield from commands(self)
 
-    async def on_unmount(self) -> None:
-        await in_background(self._hang_up)
-
-    def _hang_up(self) -> None:
-        self.handset.close()
-        self._children.close()
-
 
 def build_app(args: Namespace) -> PhoneApp:
-    """The app of these arguments: `server`, `home`, `token`, `clock`."""
+    """The app of these arguments: `server`, `home`, `token`, `clock`, `with_server`."""
     from pathlib import Path
 
     from authenticator.tui.handset import Handset
@@ -446,7 +327,8 @@ def build_app(args: Namespace) -> PhoneApp:
 
         clock = fixed_clock(args.clock)
     home = Path(args.home) if args.home else None
-    return PhoneApp(Handset(args.server.rstrip("/"), home=home, clock=clock, token=args.token))
+    handset = Handset(args.server.rstrip("/"), home=home, clock=clock, token=args.token)
+    return PhoneApp(handset, with_server=args.with_server)
 
 
 def run(args: Namespace) -> int:

@@ -45,7 +45,7 @@ class Approvals:
     async def fetch(self) -> None:
         """Ask the server what waits, and show the next."""
         try:
-            self.app.desk.pending = await self.app.do(self.app.till.waiting)
+            self.app.desk.list_pending(await self.app.do(self.app.till.waiting))
         except PhoneError as error:
             await self.app.heard(error)
             return
@@ -99,7 +99,7 @@ class Approvals:
             self.app.say("")  # old news beside a new order would be read as being about it
             sheet = await self.app.stage.open(Approval(offer, parse_instant(offer.expires_at, "expiresAt")))
             self._slide_in(sheet)
-        self.app.touch_pane()
+        self.app.panes.touch()
 
     def _slide_in(self, sheet: Approval) -> None:
         if self.app.animation_level == "none":
@@ -124,7 +124,7 @@ class Approvals:
         if isinstance(lowest, Welcome):
             lowest.decided(good=good, text=text)
         await self.app.refresh_snapshot()
-        self.app.touch_pane()
+        self.app.panes.touch()
         self.refresh()
 
     def hear_signature(self, approval: SignedApproval) -> None:
@@ -133,7 +133,7 @@ class Approvals:
 
     def _note_signature(self, approval: SignedApproval) -> None:
         self.app.desk.signed = approval
-        self.app.touch_pane()
+        self.app.panes.touch()
 
     async def pay(self, values: dict[str, str], *, then_close: Form | None = None) -> bool:
         """Begin a payment in the phone's own bank app; its approval slides in. The passcode is asked for where the session is over."""
@@ -161,7 +161,7 @@ class Approvals:
         except UsageError as error:
             if error.code != "session_over":
                 raise
-        passcode = await self.app.ask_passcode("The bank app's session is over: log in again.")
+        passcode = await self.app.owning.ask_passcode("The bank app's session is over: log in again.")
         return await self.app.do(lambda: self.app.till.begin(order, passcode)) if passcode else None
 
 

@@ -52,10 +52,9 @@ class Line:
 
         line = self.app.desk.line
         if isinstance(event, Away):
-            if line.up or not line.reason:
-                self.app.say(
-                    "" if self.app.handset.airplane.on else f"No server at {self.app.handset.url}. Still trying.", "bad"
-                )
+            expected = self.app.handset.airplane.on or self.app.own_server.wanted or self.app.own_server.starting
+            if (line.up or not line.reason) and not expected:
+                self.app.say(f"No server at {self.app.handset.url}. Still trying.", "bad")
             line.up, line.reason = False, event.reason
         elif isinstance(event, Arrived):
             self._arrive(event.message)
@@ -71,7 +70,7 @@ class Line:
             self.app.approvals.refresh()
         elif self.app.desk.keep(message):
             self.app.show_all()
-        self.app.touch_pane()
+        self.app.panes.touch()
 
     async def _catch_up(self) -> None:
         """Everything that may have come while the line was down."""

@@ -208,7 +208,12 @@ def play(client: Client, tmp_path: Path, hand_clock: HandClock) -> Play:
     """Run a scenario on a phone's screen; the home is the test's own, so that a second scenario finds the same phone."""
 
     def run(
-        scenario: Scenario, *, size: tuple[int, int] = SMALL, url: str | None = None, network_time: bool = False
+        scenario: Scenario,
+        *,
+        size: tuple[int, int] = SMALL,
+        url: str | None = None,
+        network_time: bool = False,
+        with_server: bool = False,
     ) -> PhoneApp:
         handset = Handset(
             url or client.url,
@@ -217,7 +222,7 @@ def play(client: Client, tmp_path: Path, hand_clock: HandClock) -> Play:
             secret=b"s" * 32,
             entropy=SeededEntropy("a test's phone"),
         )
-        app = PhoneApp(handset, still=True)
+        app = PhoneApp(handset, still=True, with_server=with_server)
 
         async def main() -> None:
             async with app.run_test(size=size) as pilot:

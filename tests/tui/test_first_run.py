@@ -37,11 +37,7 @@ def test_from_start_to_a_paid_test_payment_in_at_most_eight_keys(play: Play, cli
 def test_a_newcomer_without_a_server_starts_one_with_enter(
     play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    url = _free_address(monkeypatch, tmp_path)
 
     async def newcomer(screen: Driver) -> None:
         await screen.sees("Start a server here")
@@ -57,6 +53,62 @@ def test_a_newcomer_without_a_server_starts_one_with_enter(
         assert screen.keys <= 8
 
     play(newcomer, url=url, network_time=True)
+
+
+def _free_address(monkeypatch: pytest.MonkeyPatch, home: object) -> str:
+    """Where no server answers; one that is started there keeps its files in `home`."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def _answers(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rsplit(":", 1)[1]))) == 0
+
+
+def test_with_a_server_the_screen_comes_first_says_so_and_goes_on_by_itself(
+    play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    """`make phone`: nobody waits before an empty terminal, on the first day or later; the server ends with the phone."""
+    url = _free_address(monkeypatch, tmp_path)
+    began: list[str] = []
+
+    async def first_day(screen: Driver) -> None:
+        await screen.sees("Starting a server …")
+        began.append("not yet" if not _answers(url) else "already")
+        await screen.sees("Enrol with the demo user")
+        assert screen.keys == 0
+        await screen.enrol()
+
+    async def later(screen: Driver) -> None:
+        await screen.reaches("Home")
+        await screen.sees("Starting a server …")
+        await screen.until(lambda: screen.app.desk.line.up, "the line to the server")
+        assert "Still trying" not in screen.flat()
+
+    play(first_day, url=url, network_time=True, with_server=True)
+    assert began == ["not yet"]
+    assert not _answers(url)
+    play(later, url=url, network_time=True, with_server=True)
+    assert not _answers(url)
+
+
+def test_a_server_that_cannot_be_started_is_said_on_the_screen(
+    play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    """Something else holds the port: the screen says so, and offers to try again."""
+    url = _free_address(monkeypatch, tmp_path)
+
+    async def newcomer(screen: Driver) -> None:
+        await screen.sees("Address already in")
+        await screen.sees("Start a server here")
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(url.rsplit(":", 1)[1])))
+        play(newcomer, url=url, network_time=True, with_server=True)
 
 
 def test_after_a_reset_the_phone_says_that_it_is_not_enrolled_and_enrols_again(play: Play, client: Client) -> None:

@@ -190,7 +190,7 @@ before it can be signed."""
             self._run("possession", "match", None)
 
     async def _with_passcode(self) -> None:
-        passcode = await self.phone_app.ask_passcode("The bank checks it together with this phone's key.")
+        passcode = await self.phone_app.owning.ask_passcode("The bank checks it together with this phone's key.")
         if passcode:
             self._run("possession", "match", passcode)
 

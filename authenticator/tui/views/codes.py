@@ -136,12 +136,9 @@ class AddAccount(Form):
     HELP = """Paste the text of the QR code: otpauth://totp/… for codes, or a push registration's address for approvals by push."""
 
     def __init__(self) -> None:
-        super().__init__(id="add-account")
+        super().__init__("add-account", (Field("uri", "The QR code's text", ""),), self._add)
 
-    def fields(self) -> tuple[Field, ...]:
-        return (Field("uri", "The QR code's text", ""),)
-
-    async def send(self, values: dict[str, str]) -> None:
+    async def _add(self, values: dict[str, str]) -> None:
         uri, app = values["uri"].strip(), self.phone_app
         if uri.startswith("otpauth://"):
             from authenticator.apps import totp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -29,8 +30,11 @@ class Field:
     secret: bool = False
 
 
+Send = Callable[[dict[str, str]], Awaitable[None]]
+
+
 class Form(View):
-    """Enter in any field sends; Tab walks."""
+    """Enter in any field calls `send` with all values by name, whose `PhoneError` is shown on the form; Tab walks."""
 
     BUTTON: ClassVar[str] = "Send"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,18 +43,14 @@ class Form(View):
         Binding("up", "app.focus_previous", show=False),
     ]
 
-    def fields(self) -> tuple[Field, ...]:
-        """The form's lines."""
-        raise NotImplementedError
-
-    async def send(self, values: dict[str, str]) -> None:
-        """Do it; a `PhoneError` is shown on the form."""
-        raise NotImplementedError
+    def __init__(self, name: str, fields: tuple[Field, ...], send: Send) -> None:
+        super().__init__(id=name)
+        self._fields, self._send_values = fields, send
 
     def compose(self) -> ComposeResult:
         yield Heading(self.title_text())
         with VerticalScroll(classes="form", can_focus=False):
-            for field in self.fields():
+            for field in self._fields:
                 yield Static(field.label, classes="label", markup=False)
                 box = Input(field.value, id=f"field-{field.name}", password=field.secret, compact=True)
                 box.cursor_blink = self.app.animation_level != "none"
@@ -73,10 +73,10 @@ class Form(View):
         self.in_background(self._send(), "form")
 
     async def _send(self) -> None:
-        values = {field.name: self.query_one(f"#field-{field.name}", Input).value for field in self.fields()}
+        values = {field.name: self.query_one(f"#field-{field.name}", Input).value for field in self._fields}
         self.say("…")
         try:
-            await self.send(values)
+            await self._send_values(values)
         except PhoneError as error:
             self.say(self.phone_app.in_words(error))
 
@@ -96,9 +96,6 @@ and asks for a step-up: the approval slides in here.
 Try a name with hidden characters: the approval shows them."""
 
     def __init__(self) -> None:
-        super().__init__(id="payment-form")
-
-    def fields(self) -> tuple[Field, ...]:
         labels = {
             "amount": "Amount",
             "currency": "Currency",
@@ -106,9 +103,10 @@ Try a name with hidden characters: the approval shows them."""
             "sort_code": "Sort code",
             "account": "Account number",
         }
-        return tuple(Field(name, label, TEST_PAYMENT[name]) for name, label in labels.items())
+        fields = tuple(Field(name, label, TEST_PAYMENT[name]) for name, label in labels.items())
+        super().__init__("payment-form", fields, self._pay)
 
-    async def send(self, values: dict[str, str]) -> None:
+    async def _pay(self, values: dict[str, str]) -> None:
         if await self.phone_app.approvals.pay(values, then_close=self):
             return
         self.say("No payment was begun.")
@@ -123,23 +121,21 @@ class EnrolForm(Form):
 read from this phone's own SMS. To be another phone, choose its profile in Setup first."""
 
     def __init__(self) -> None:
-        super().__init__(id="enrol-form")
-
-    def fields(self) -> tuple[Field, ...]:
         demo = DEMO["bank"]
-        return (
+        fields = (
             Field("dialect", "Dialect (bank or weavr)", "bank"),
             Field("user", "User", demo.user),
             Field("secret", "Passcode, or password", demo.secret, secret=True),
             Field("number", "This phone's number", demo.number),
             Field("api_key", "The client's API key", demo.api_key),
         )
+        super().__init__("enrol-form", fields, self._enrol)
 
-    async def send(self, values: dict[str, str]) -> None:
+    async def _enrol(self, values: dict[str, str]) -> None:
         demo = DEMO.get(values["dialect"])
         if values["dialect"] == "weavr" and demo is not None and values["user"] == DEMO["bank"].user:
             values = values | {"user": demo.user, "secret": demo.secret}
-        await self.phone_app.enrol(
+        await self.phone_app.owning.enrol(
             values["dialect"], values["user"], values["secret"], number=values["number"], api_key=values["api_key"]
         )
         await self.phone_app.stage.close(self)

@@ -64,7 +64,7 @@ Ctrl+P has everything by name."""
         Binding("escape", "nothing", show=False),
         Binding("1", "app.open('bank')", "Apps", key_display="1–6"),
         *(Binding(str(n), f"app.open('{name}')", name.title(), show=False) for n, name in enumerate(APPS, 1) if n > 1),
-        Binding("n", "app.test_payment", "Pay"),
+        Binding("n", "app.open('payment_form')", "Pay"),
         Binding("l", "app.lock", "Lock"),
     ]
 

@@ -33,7 +33,10 @@ class Inbox(View):
 
     def address(self) -> str:
         """Whose inbox this is."""
-        raise NotImplementedError
+        snapshot = self.phone_app.desk.snapshot
+        if snapshot is None:
+            return ""
+        return snapshot.number if self.CHANNEL == "sms" else snapshot.address
 
     def show(self) -> None:
         desk, listing = self.phone_app.desk, self.query_one(OptionList)
@@ -92,10 +95,6 @@ On the lock screen a new message shows without its code."""
     def __init__(self) -> None:
         super().__init__(id="messages")
 
-    def address(self) -> str:
-        snapshot = self.phone_app.desk.snapshot
-        return "" if snapshot is None else snapshot.number
-
 
 class Mail(Inbox):
     """Mail to the user's address."""
@@ -107,7 +106,3 @@ class Mail(Inbox):
 
     def __init__(self) -> None:
         super().__init__(id="mail")
-
-    def address(self) -> str:
-        snapshot = self.phone_app.desk.snapshot
-        return "" if snapshot is None else snapshot.address

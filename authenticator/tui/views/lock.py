@@ -96,7 +96,7 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
         outcome = await self.phone_app.do(attempt)
         await self.phone_app.refresh_snapshot()
         if outcome.matched:
-            await self.phone_app.unlocked()
+            await self.phone_app.lock_screen.leave()
             return
         self._said = words.outcome(outcome.result, pin=pin)
         self.tick()

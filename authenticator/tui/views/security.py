@@ -79,12 +79,12 @@ E enrols the phone again (new keys; the old ones are deleted), W wipes it."""
         if not await app.stage.ask(Confirm("Enrol again", question, "Enrol again")):
             return
         try:
-            await app.enrol_again()
+            await app.owning.enrol_again()
         except PhoneError as error:
             app.say(app.in_words(error), "bad")
 
     def action_wipe(self) -> None:
-        self.in_background(self.phone_app.ask_wipe(), "security")
+        self.in_background(self.phone_app.owning.ask_wipe(), "security")
 
 
 def _card(row: dict[str, Any], since: str) -> Content:

@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 from authenticator.tui import words
 from authenticator.tui.views.base import View
 from authenticator.tui.views.confirm import Confirm
-from authenticator.tui.views.menu import Item, Menu
+from authenticator.tui.widgets.menu import Item, Menu
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STEP_SECONDS = 60.0
 
 
-class Setup(Menu):
+class Setup(View):
     """Every line has a letter."""
 
     TITLE = "Setup"
@@ -47,7 +47,21 @@ Faults: the phone lies on purpose, so that you see which check notices."""
     def __init__(self) -> None:
         super().__init__(id="setup")
 
+    def body(self) -> ComposeResult:
+        yield Menu()
+
+    def first_focus(self) -> Widget:
+        return self.query_one(Menu)
+
+    def show(self) -> None:
+        self.query_one(Menu).show_items(self.items())
+
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        await self.run_action(self.items()[event.option_index].action)
+
     def items(self) -> list[Item]:
+        """The lines as they stand now."""
         app, snapshot = self.phone_app, self.phone_app.desk.snapshot
         if snapshot is None:
             return []
@@ -66,7 +80,7 @@ Faults: the phone lies on purpose, so that you see which check notices."""
             Item("reboot", "B", "Reboot", "then the PIN first"),
             Item("wipe", "W", "Wipe", words.plural(len(snapshot.keys), "key")),
             Item("theme", "T", "Theme", app.theme.removeprefix("phone-")),
-            Item("motion", "M", "Motion", "reduced" if app.animation_level == "none" else "full"),
+            Item("motion", "M", "Motion", "reduced" if app.looks.reduced else "full"),
         ]
 
     def action_theme(self) -> None:
@@ -111,10 +125,10 @@ Faults: the phone lies on purpose, so that you see which check notices."""
         app = self.phone_app
         await app.do(app.handset.reboot)
         await app.refresh_snapshot()
-        await app.show_lock()
+        await app.lock_screen.show()
 
     def action_wipe(self) -> None:
-        self.in_background(self.phone_app.ask_wipe(), "setup")
+        self.in_background(self.phone_app.owning.ask_wipe(), "setup")
 
 
 def _skew(seconds: float) -> str:
@@ -168,4 +182,4 @@ behind with it: you enrol again with the new one."""
         question = f"From now on this is {name}. The old phone's keys and enrolments are gone from here."
         if await app.stage.ask(Confirm("Another phone", question, f"Take {name}")):
             await app.do(lambda: app.handset.become(name))
-            await app.start_over()
+            await app.owning.start_over()

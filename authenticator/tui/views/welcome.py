@@ -128,7 +128,10 @@ C enrols with another user, dialect or phone."""
         try:
             await app.do(app.handset.find_server)
         except PhoneError as error:
-            self.set_step(Step.NO_SERVER, app.in_words(error))
+            if app.own_server.wanted:
+                await self._start_server()
+            else:
+                self.set_step(Step.NO_SERVER, app.in_words(error))
             return
         if app.is_enrolled() and not self.lost:
             self.set_step(Step.ENROLLED, "This phone is enrolled.")
@@ -137,9 +140,9 @@ C enrols with another user, dialect or phone."""
         self.set_step(Step.READY, (lost if self.lost else "") + f"A server answers at {app.handset.url}.")
 
     async def _start_server(self) -> None:
-        self.set_step(Step.BUSY, "Starting a server …")
+        self.set_step(Step.LOOKING, "Starting a server …")
         try:
-            await self.phone_app.start_server()
+            await self.phone_app.own_server.start()
         except PhoneError as error:
             self.set_step(Step.NO_SERVER, error.message)
             return
@@ -149,7 +152,7 @@ C enrols with another user, dialect or phone."""
         app, demo = self.phone_app, DEMO["bank"]
         self.set_step(Step.BUSY, "Enrolling: login, SMS code, two keys, their attestation …")
         try:
-            await app.enrol("bank", demo.user, demo.secret, number=demo.number, api_key=demo.api_key)
+            await app.owning.enrol("bank", demo.user, demo.secret, number=demo.number, api_key=demo.api_key)
         except PhoneError as error:
             self.set_step(Step.READY, app.in_words(error))
             return
