@@ -110,6 +110,7 @@ async def large(camera: Camera, url: str) -> None:
     await camera.at("Approval")
     await camera.pilot.press("b")
     await camera.sees("✗ refused")
+    await camera.sees("403.000.52")
     await camera.take("refused")
 
 

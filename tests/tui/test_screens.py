@@ -145,6 +145,8 @@ def test_the_pane_names_the_check_that_failed_and_the_phone_does_not(play: Play,
         client.step_up(transaction, biometric=True)
         await screen.sees("✗ refused (attempt 1)")
         await screen.sees("✗ binding.payee")
+        await screen.sees("POST /bank/v1/oauth2/stepup")
+        await screen.sees("← 403 403.000.52")
         phone = "".join(line[:43] for line in screen.text().splitlines())
         assert "binding.payee" not in phone
 

@@ -81,6 +81,8 @@ class Pane(VerticalScroll, can_focus=True):
             self.query_one("#pane-traffic", Static).update(Content(self.phone_app.in_words(error)))
             return
         if facts is not None:
+            # A call is logged before it is answered, and recorded after: look once more for the newest.
+            self._stale = self._stale or facts.last != after
             self._after, self._facts = facts.last, facts
             self._show()
 
