@@ -118,6 +118,7 @@ class Approvals:
         if not sheet.undecided:
             self.app.desk.answered.append(done)
         self.app.desk.later.append(done)
+        self.app.desk.put_away()
         await self.app.stage.close(sheet)
         self.app.say(f"{'✓' if good else '–'} {text}", "good" if good else "")
         lowest = self.app.stage.stack[0] if self.app.stage.stack else None

@@ -16,11 +16,11 @@ MOST: Final = 500
 
 @dataclass(slots=True)
 class Line:
-    """The line to the server. `until`: the monotonic instant of the next try."""
+    """The line to the server. `known`: it has been up before. `forgotten`: the server knows this phone no more."""
 
     up: bool = False
     reason: str = ""
-    until: float = 0.0
+    known: bool = False
     forgotten: bool = False
 
 
@@ -81,6 +81,11 @@ class Desk:
                 self.answered.remove(name)  # from here on the server's word counts
             elif row.get("outcome") is None and name in approved and name in self.later:
                 self.later.remove(name)
+
+    def put_away(self) -> None:
+        """The sheet is gone: what was signed stays with the reviewer, what was not will not be."""
+        if self.signed is None:
+            self.shown = None
 
     def waiting(self) -> list[dict[str, Any]]:
         """Those that wait for the user; the answered ones, by this phone's or the server's memory, wait for their client."""

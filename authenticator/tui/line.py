@@ -60,8 +60,8 @@ class Line:
             self._arrive(event.message)
         else:
             if line.reason:
-                self.app.say("The server is back.")
-            line.up, line.reason = True, ""
+                self.app.say("The server is back." if line.known else "The server answers.")
+            line.up, line.known, line.reason = True, True, ""
             self.app.run_worker(self._catch_up(), exclusive=True, group="catch-up")
         self.app.show_status()
 

@@ -87,6 +87,7 @@ def test_with_a_server_the_screen_comes_first_says_so_and_goes_on_by_itself(
         await screen.reaches("Home")
         await screen.sees("Starting a server …")
         await screen.until(lambda: screen.app.desk.line.up, "the line to the server")
+        await screen.sees("The server answers.")
         assert "Still trying" not in screen.flat()
 
     play(first_day, url=url, network_time=True, with_server=True)

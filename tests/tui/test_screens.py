@@ -153,6 +153,23 @@ def test_the_pane_names_the_check_that_failed_and_the_phone_does_not(play: Play,
     play(scenario, size=LARGE)
 
 
+def test_the_pane_does_not_say_that_a_declined_order_will_be_signed(play: Play, client: Client) -> None:
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        client.begin_payment()
+        await screen.reaches("Approval")
+        await screen.sees("SHA-256(kind ‖ nonce ‖ id ‖ order)")
+        await screen.press("escape")
+        await screen.sees("No order is on the screen.")
+        await screen.press("1", "enter")
+        await screen.reaches("Approval")
+        await screen.sees("SHA-256(kind ‖ nonce ‖ id ‖ order)")
+        await screen.press("d")
+        await screen.sees("No order is on the screen.")
+
+    play(scenario, size=LARGE)
+
+
 def test_the_palette_lists_everything(play: Play) -> None:
     from authenticator.tui.palette import commands
 

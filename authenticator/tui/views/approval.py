@@ -257,7 +257,9 @@ before it can be signed."""
     async def action_back(self) -> None:
         if not self.busy:
             self.phone_app.desk.later.append(self.offer.transaction_id)
+            self.phone_app.desk.put_away()
             await self.phone_app.stage.close(self)
+            self.phone_app.panes.touch()
             await self.phone_app.approvals.show_next()
 
     def withdrawn(self) -> None:
