@@ -26,7 +26,6 @@ CHUNK: Final = 50_000
 ROUNDS: Final = 5
 LOG_INDEXES: Final = {
     "log_transaction": "transaction_id, seq", "log_user": "dialect, user_id, seq", "log_session": "session_id, seq",
-    "log_event": "dialect, event, seq",
 }  # fmt: skip
 
 
@@ -120,8 +119,9 @@ class Filling:
         )
         yield (
             f"INSERT INTO credentials SELECT {name} || '-credential', {name} || '-key', {name} || '-device', dialect, {name} || '-user',"
-            f" factor, sign_count, app_attest_count, facts FROM {many}, (SELECT * FROM credentials ORDER BY id LIMIT 1) c"
+            f" factor, facts FROM {many}, (SELECT * FROM credentials ORDER BY id LIMIT 1) c"
         )
+        yield f"INSERT INTO counters SELECT {name} || '-credential', 1, 0 FROM {many}"
         rows = _series((first - 1) * LOG_ROWS_PER_DEVICE + 1, last * LOG_ROWS_PER_DEVICE)
         yield (
             f"INSERT INTO log SELECT {self._seq} + n, at, event, dialect, {name} || '-user', {name} || '-session',"

@@ -215,7 +215,8 @@ async def answer(
     try:
         call = replace(call, body=await _read_in_time(server, receive))
         with server.load.work(scope.get(ARRIVAL), always=dialect.name in NEVER_SHED):
-            reply = await handler(server, call)
+            async with server.store.database.together():
+                reply = await handler(server, call)
         if isinstance(reply.body, AsyncIterator) and server.load.streams_full:
             raise Overloaded
     except Gone:

@@ -47,7 +47,8 @@ Stage = Literal["accepted", "blocked", "transaction", "elements"]
 class Try:
     """What one step-up call brought. `problem` is the public id that every failed attempt of the dialect shares (Art. 4(3)(a)).
 
-    `rule` says what failures in a row bring; a block of no length ends the challenge only.
+    `rule` says what failures in a row bring; a block of no length ends the challenge only. `verified_life`: how long the transaction may be
+    used once it is verified (None: what is left of its life).
     """
 
     method: str
@@ -58,6 +59,7 @@ class Try:
     transport: Literal["tls", "http-loopback", "http"] = "http-loopback"
     prior: tuple[PriorElement, ...] = ()
     rule: BlockingRule = RULE
+    verified_life: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,8 @@ def _evaluated(
         return
     count_success(unit, user)
     transaction.state = "VERIFIED"
+    if this.verified_life is not None:
+        transaction.expires_at = unit.now + this.verified_life
     code = challenge_id(nonce.value) if nonce is not None else hashlib.sha256(transaction.id.encode()).hexdigest()
     unit.log(
         "code_accepted",
@@ -328,11 +332,16 @@ def _challenge_of(evidence: Evidence) -> str | None:
     return challenge_id(evidence.nonce.value) if evidence.nonce is not None else None
 
 
+def _passed(check: str, findings: tuple[Finding, ...]) -> bool:
+    for finding in findings:
+        if finding.check == check:
+            return finding.outcome is Outcome.PASS
+    return False
+
+
 def _shown_payment(evidence: Evidence, findings: tuple[Finding, ...]) -> str | None:
     """SHA-256 (hex) of the signed `payment` member, where the signature over it verified."""
-    if evidence.assertion is None or not any(
-        f.check == "assertion.signature" and f.outcome is Outcome.PASS for f in findings
-    ):
+    if evidence.assertion is None or not _passed("assertion.signature", findings):
         return None
     payment = read_client_data(read_assertion(evidence.assertion).client_data_json).payment
     return hashlib.sha256(msgspec.json.encode(payment, order="sorted")).hexdigest() if payment is not None else None

@@ -11,7 +11,7 @@ from starlette.types import Receive, Send
 from server_stub.database.sqlite import SQLite
 from server_stub.server import Server
 
-CHECKPOINT_SECONDS: Final = 0.25
+CHECKPOINT_SECONDS: Final = 0.5
 REST_SECONDS: Final = 0.25
 Worker = Callable[[Server], Coroutine[Any, Any, None]]
 

@@ -27,6 +27,7 @@ from server_stub.verdict import Finding, Outcome
 ATTESTATION: Final[tuple[Check[Enrolment], ...]] = (*GENERAL, *ANDROID, *APP_ATTEST)
 SIGNED: Final[tuple[Check[Case], ...]] = (*ASSERTION, *CHALLENGE)
 CHECKS: Final[tuple[Check[Any], ...]] = (*CALL, *RECEIVED, *ATTESTATION, *SIGNED)
+CITATIONS: Final = {check.id: check.citation for check in CHECKS}
 
 _DEVICE: Final[tuple[Check[Any], ...]] = (*RECEIVED, *ATTESTATION, *SIGNED)
 _NO_DEVICE: Final = tuple(check.finding(NotApplicable("method-without-device")) for check in _DEVICE)
@@ -71,7 +72,11 @@ def judge_device(
 
 def accepted(findings: Iterable[Finding]) -> bool:
     """Whether nothing failed and nothing was left unjudged."""
-    return not any(finding.outcome is Outcome.FAIL or finding.outcome is Outcome.NOT_RUN for finding in findings)
+    for finding in findings:
+        outcome = finding.outcome
+        if outcome is Outcome.FAIL or outcome is Outcome.NOT_RUN:
+            return False
+    return True
 
 
 # --- appraisals kept ----------------------------------------------------------------------------------------------------

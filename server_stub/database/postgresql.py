@@ -10,8 +10,8 @@ import re
 import select
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any, Final
 
@@ -88,6 +88,11 @@ class PostgreSQL:
             except psycopg.Error as error:
                 self._drop()
                 raise DatabaseUnavailable(str(error)) from error
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """Each transaction commits by itself: PostgreSQL gathers the writes of its connections as it sees fit (`commit_delay`)."""
+        yield
 
     def _drop(self) -> None:
         if self._connection is not None and self._connection.broken:

@@ -2,12 +2,14 @@
 
 Invariant: write transactions are serialised across all processes (SQLite: `BEGIN IMMEDIATE`; PostgreSQL: an advisory lock), so that
 check-and-change inside one is atomic without further thought. They are short: nothing is awaited and no password is hashed inside.
+
+Writing to a disk is the dearest part of a small transaction, so callers who come together may share it: `together`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, Protocol
 
 # How long a transaction waits for another's lock before the database counts as unavailable.
@@ -50,6 +52,11 @@ class Database(Protocol):
 
     def read(self) -> AbstractContextManager[Statements]:
         """The same for reading only: one consistent state, whatever is committed meanwhile."""
+        ...
+
+    def together(self) -> AbstractAsyncContextManager[None]:
+        """Inside, transactions may be committed together with those of other callers, each still whole or not at all; the end waits until
+        all that was written, or seen, is durable. Raises `DatabaseUnavailable` where it could not be made so."""
         ...
 
     def close(self) -> None: ...

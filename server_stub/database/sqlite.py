@@ -1,11 +1,19 @@
-"""One connection to SQLite: a file with a write-ahead log, or memory."""
+"""One connection to SQLite: a file with a write-ahead log, or memory.
+
+*Group commit*: callers inside `together` join one SQLite transaction, each in a savepoint of its own, and it is committed when the event
+loop has run all that were ready. So calls that arrive together wait for the disk once. Nobody else ever sees such a transaction open:
+whoever is not inside `together` has it committed first.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +24,31 @@ IN_MEMORY: Final = ":memory:"
 # Pages of journal (4 KiB each) after which a commit of SQLite's writes them back itself: the safety net under `checkpoint`.
 LATE_CHECKPOINT: Final = 16_000
 
+_joining: Final[ContextVar[bool]] = ContextVar("joining", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A transaction that several callers share: `committed` is done when it is durable, or has failed."""
+
+    committed: asyncio.Future[None]
+    thread: int
+
+    def end(self, error: DatabaseUnavailable | None = None) -> None:
+        """Tell all who wait, from whichever thread."""
+        if threading.get_ident() == self.thread:
+            self._tell(error)
+            return
+        with suppress(RuntimeError):  # that loop is closed: nobody waits any more
+            self.committed.get_loop().call_soon_threadsafe(self._tell, error)
+
+    def _tell(self, error: DatabaseUnavailable | None) -> None:
+        if error is None:
+            self.committed.set_result(None)
+        else:
+            self.committed.set_exception(error)
+            self.committed.exception()  # seen, even if no caller is left to see it
+
 
 class SQLite:
     """A SQLite file (WAL), or one `IN_MEMORY`. `commits` counts the transactions written over this connection."""
@@ -24,6 +57,7 @@ class SQLite:
         self.in_memory = path == IN_MEMORY
         self.commits = 0
         self._lock = threading.RLock()
+        self._group: _Group | None = None
         self._path = path
         try:
             if not self.in_memory:
@@ -33,6 +67,7 @@ class SQLite:
             )
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA temp_store = MEMORY")  # what a savepoint keeps goes to no file
             self._migrate()
         except (sqlite3.Error, OSError) as error:
             raise DatabaseUnavailable(f"database {path}: {error}") from error
@@ -42,7 +77,9 @@ class SQLite:
         (current,) = self._connection.execute("PRAGMA user_version").fetchone()
         for version, script in migrations():
             if version > current:
-                for statement in script.split(";\n"):
+                for statement in script.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY").split(
+                    ";\n"
+                ):  # the row's own number
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {version}")
         self._connection.execute("COMMIT")
@@ -50,6 +87,11 @@ class SQLite:
     @contextmanager
     def transaction(self) -> Iterator[Statements]:
         with self._lock:
+            if (loop := _loop()) is not None:
+                with self._joined(loop):
+                    yield _Statements(self._connection)
+                return
+            self._commit_group()
             self._begin("BEGIN IMMEDIATE")
             try:
                 yield _Statements(self._connection)
@@ -65,13 +107,72 @@ class SQLite:
     @contextmanager
     def read(self) -> Iterator[Statements]:
         with self._lock:
-            self._begin("BEGIN")
+            if _loop() is None:
+                self._commit_group()
+            group = self._group
+            if group is None:
+                self._begin("BEGIN")
             try:
                 yield _Statements(self._connection)
             except sqlite3.Error as error:
                 raise DatabaseUnavailable(str(error)) from error
             finally:
+                if group is None:
+                    self._roll_back()
+
+    # --- group commit -----------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        before = _joining.set(True)
+        try:
+            yield
+        finally:
+            _joining.reset(before)
+            if self._group is not None:
+                await asyncio.shield(self._group.committed)
+
+    @contextmanager
+    def _joined(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """A part of the group's transaction that is kept or undone by itself. The first opens the transaction."""
+        first = self._group is None
+        self._begin("BEGIN IMMEDIATE" if first else "SAVEPOINT part")
+        try:
+            yield
+        except BaseException as error:
+            self._undo(first, error)
+            if isinstance(error, sqlite3.Error):
+                raise DatabaseUnavailable(str(error)) from error
+            raise
+        if first:
+            self._group = _Group(loop.create_future(), threading.get_ident())
+            loop.call_soon(self._commit_group)
+        else:
+            self._connection.execute("RELEASE part")
+
+    def _undo(self, first: bool, error: BaseException) -> None:
+        if first:
+            self._roll_back()
+        elif self._connection.in_transaction:
+            self._connection.execute("ROLLBACK TO part")
+            self._connection.execute("RELEASE part")
+        elif self._group is not None:  # a full disk undoes the whole transaction, and with it the parts of the others
+            group, self._group = self._group, None
+            group.end(DatabaseUnavailable(str(error)))
+
+    def _commit_group(self) -> None:
+        with self._lock:
+            group, self._group = self._group, None
+            if group is None:
+                return
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
                 self._roll_back()
+                group.end(DatabaseUnavailable(str(error)))
+            else:
+                self.commits += 1
+                group.end()
 
     def _begin(self, statement: str) -> None:
         try:
@@ -100,7 +201,18 @@ class SQLite:
 
     def close(self) -> None:
         with self._lock:
+            self._commit_group()
             self._connection.close()
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    """The loop of a caller that is inside `together`; None for everybody else, and in threads beside the loop."""
+    if not _joining.get():
+        return None
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _prepare_file(path: Path) -> None:

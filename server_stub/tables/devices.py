@@ -50,9 +50,14 @@ class Devices(Unit):
     def add_credential(self, facts: CredentialFacts, fingerprint: str) -> None:
         self.sql.run(
             "insert_credential", id=facts.credential_id, fingerprint=fingerprint, device=facts.device_id, dialect=facts.dialect,
-            user=facts.user, factor=facts.factor, sign_count=facts.sign_count, app_attest_count=facts.app_attest_count,
-            facts=encode(facts).decode(),
+            user=facts.user, factor=facts.factor, facts=encode(facts).decode(),
         )  # fmt: skip
+        self.sql.run(
+            "insert_counters",
+            id=facts.credential_id,
+            sign_count=facts.sign_count,
+            app_attest_count=facts.app_attest_count,
+        )
 
     def put_credential(self, facts: CredentialFacts) -> None:
         self.sql.run("update_credential", id=facts.credential_id, facts=encode(facts).decode())
@@ -91,5 +96,5 @@ def _device(row: Row) -> Device:
 
 
 def _credential(row: Row) -> CredentialFacts:
-    """The counters have columns of their own, so that a step-up rewrites two numbers and not the registration."""
+    """The counters have a table of their own, so that a step-up rewrites two numbers and not the registration."""
     return msgspec.structs.replace(_CREDENTIAL.decode(row[3]), sign_count=row[1], app_attest_count=row[2])

@@ -6,17 +6,19 @@ from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from device_keys.clock import rfc3339, stored_instant
 from device_keys.encoding import b64url_encode
 from server_stub.database.protocol import Row
-from server_stub.evidence import NonceFacts, decode_evidence, encode
+from server_stub.evidence import CredentialFacts, Evidence, NonceFacts, decode_evidence, encode
 from server_stub.records import StoredVerdict, Transaction
 from server_stub.tables.columns import json_text, maybe_instant
 from server_stub.tables.unit import Unit
-from server_stub.verdict import Finding
+from server_stub.verdict import Finding, Outcome
 
-_FINDINGS: Final = msgspec.json.Decoder(tuple[Finding, ...])
+_WHOLE_FINDINGS: Final = msgspec.json.Decoder(tuple[Finding, ...])
+_CREDENTIAL: Final = msgspec.json.Decoder(CredentialFacts)
 
 
 class Transactions(Unit):
@@ -72,10 +74,11 @@ class Transactions(Unit):
         return self.sql.run("consume_nonce", value=value, at=self.at) == 1
 
     def add_verdict(self, verdict: StoredVerdict) -> None:
+        """Keep a judgement. The registration of its key is kept once, with the key; citations are those of the checks."""
         self.sql.run(
             "insert_verdict", transaction=verdict.transaction, attempt=verdict.attempt, accepted=int(verdict.accepted),
             decided_at=verdict.decided_at, log_seq=verdict.log_seq, policy=verdict.policy, trust=verdict.trust,
-            evidence=encode(verdict.evidence).decode(), findings=json_text(verdict.findings),
+            evidence=encode(_without_registration(verdict.evidence)).decode(), findings=json_text([_kept(f) for f in verdict.findings]),
         )  # fmt: skip
 
     def verdict(self, transaction: str, attempt: int | None = None) -> StoredVerdict | None:
@@ -86,8 +89,40 @@ class Transactions(Unit):
         row = None if attempt is None else self.sql.one("get_verdict", transaction=transaction, attempt=attempt)
         if row is None:
             return None
-        evidence, findings = decode_evidence(row[7].encode()), _FINDINGS.decode(row[8])
+        evidence, findings = self._with_registration(decode_evidence(row[7].encode())), _findings(row[8])
         return StoredVerdict(row[0], row[1], bool(row[2]), row[3], row[4], row[5], row[6], evidence, findings)
+
+    def _with_registration(self, evidence: Evidence) -> Evidence:
+        key = evidence.credential
+        if key is None or key.registration:
+            return evidence
+        row = self.sql.one("registration_facts", id=key.credential_id)
+        assert row is not None, "keys are never deleted by themselves"
+        registration = _CREDENTIAL.decode(row[0]).registration
+        return replace(evidence, credential=replace(key, registration=registration))
+
+
+def _without_registration(evidence: Evidence) -> Evidence:
+    key = evidence.credential
+    return evidence if key is None else replace(evidence, credential=replace(key, registration={}))
+
+
+def _kept(finding: Finding) -> tuple[str | None, ...]:
+    if finding.expected is None and finding.actual is None:
+        return finding.check, finding.outcome, finding.reason
+    return finding.check, finding.outcome, finding.reason, finding.expected, finding.actual
+
+
+def _findings(text: str) -> tuple[Finding, ...]:
+    """What `_kept` wrote, with the citations of the checks; or findings written whole, as an earlier version did."""
+    if not text.startswith("[["):
+        return _WHOLE_FINDINGS.decode(text)
+    from server_stub.checks.table import CITATIONS
+
+    return tuple(
+        Finding(check, Outcome(outcome), reason, CITATIONS.get(check, ""), *words)
+        for check, outcome, reason, *words in msgspec.json.decode(text)
+    )
 
 
 def _transaction(row: Row) -> Transaction:

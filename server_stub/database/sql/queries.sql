@@ -47,7 +47,7 @@ SELECT id, seq, dialect, kind, user_id, session_id, state, payload, digest, meth
 FROM transactions WHERE (:dialect = '' OR dialect = :dialect) AND (:user = '' OR user_id = :user) ORDER BY seq DESC LIMIT :most;
 -- name: open_transactions
 SELECT id, seq, dialect, kind, user_id, session_id, state, payload, digest, methods, created_at, expires_at, attempts, outcome, assertion, document
-FROM transactions WHERE dialect = :dialect AND user_id = :user AND state = 'ISSUED' ORDER BY seq;
+FROM transactions WHERE dialect = :dialect AND user_id = :user AND state IN ('ISSUED', 'VERIFIED') AND state = 'ISSUED' ORDER BY seq;
 -- name: insert_transaction
 INSERT INTO transactions (id, seq, dialect, kind, user_id, session_id, state, payload, digest, methods, created_at, expires_at, attempts, outcome, assertion, document)
 VALUES (:id, :seq, :dialect, :kind, :user, :session, :state, :payload, :digest, :methods, :created_at, :expires_at, :attempts, :outcome, :assertion, :document);
@@ -85,20 +85,22 @@ VALUES (:id, :dialect, :user, :token_digest, :state, :enrolled_at, :state_since,
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, state_since = excluded.state_since, document = excluded.document;
 
 -- name: get_credential
-SELECT id, sign_count, app_attest_count, facts FROM credentials WHERE id = :id;
+SELECT id, sign_count, app_attest_count, facts FROM credentials JOIN counters ON credential_id = id WHERE id = :id;
 -- name: credentials_of_device
-SELECT id, sign_count, app_attest_count, facts FROM credentials WHERE device_id = :device ORDER BY factor DESC, id;
+SELECT id, sign_count, app_attest_count, facts FROM credentials JOIN counters ON credential_id = id WHERE device_id = :device ORDER BY factor DESC, id;
 -- name: credentials_by_key
-SELECT id, sign_count, app_attest_count, facts FROM credentials WHERE key_fingerprint = :fingerprint;
+SELECT id, sign_count, app_attest_count, facts FROM credentials JOIN counters ON credential_id = id WHERE key_fingerprint = :fingerprint;
 -- name: insert_credential
-INSERT INTO credentials (id, key_fingerprint, device_id, dialect, user_id, factor, sign_count, app_attest_count, facts)
-VALUES (:id, :fingerprint, :device, :dialect, :user, :factor, :sign_count, :app_attest_count, :facts);
+INSERT INTO credentials (id, key_fingerprint, device_id, dialect, user_id, factor, facts)
+VALUES (:id, :fingerprint, :device, :dialect, :user, :factor, :facts);
+-- name: registration_facts
+SELECT facts FROM credentials WHERE id = :id;
+-- name: insert_counters
+INSERT INTO counters (credential_id, sign_count, app_attest_count) VALUES (:id, :sign_count, :app_attest_count);
 -- name: update_credential
 UPDATE credentials SET facts = :facts WHERE id = :id;
 -- name: update_counters
-UPDATE credentials SET sign_count = :sign_count, app_attest_count = :app_attest_count WHERE id = :id;
--- name: delete_credential
-DELETE FROM credentials WHERE id = :id;
+UPDATE counters SET sign_count = :sign_count, app_attest_count = :app_attest_count WHERE credential_id = :id;
 
 -- name: get_enrolment
 SELECT id, dialect, user_id, session_id, state, created_at, expires_at, document FROM enrolments WHERE id = :id;
@@ -182,6 +184,8 @@ DELETE FROM verdicts;
 DELETE FROM devices;
 -- name: clear_credentials
 DELETE FROM credentials;
+-- name: clear_counters
+DELETE FROM counters;
 -- name: clear_enrolments
 DELETE FROM enrolments;
 -- name: clear_messages

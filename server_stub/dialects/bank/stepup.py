@@ -85,23 +85,21 @@ def _judge(
     presented: _Presented,
     right: bool,
 ) -> Reply:
-    user = unit.user(NAME, session.user)
     this = Try(
-        method=presented.method, problem="403.000.52", secret=_observed(unit, session, user, presented, right),
+        method=presented.method, problem="403.000.52", secret=_observed(unit, session, presented, right), verified_life=BANK.verified_life,
         header=call.headers.get("x-device-assertion"), transport=call.transport,  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust)
     if not decision.accepted:
         return error({"blocked": "403.000.54", "transaction": "403.000.53"}.get(decision.stage, "403.000.52"))
-    transaction.expires_at = unit.now + BANK.verified_life
-    unit.put_transaction(transaction)
     return Reply(200, tokens(unit, session))
 
 
-def _observed(unit: UnitOfWork, session: Session, user: User | None, presented: _Presented, right: bool) -> SecretFacts:
+def _observed(unit: UnitOfWork, session: Session, presented: _Presented, right: bool) -> SecretFacts:
     """What the server itself saw of the secret; the value is not kept."""
     if presented.method == "BIOMETRIC":
         token = unit.token(presented.refresh_token, "refresh")
         return SecretFacts(kind="session", refresh_token_matches=token is not None and token.session_id == session.id)
+    user = unit.user(NAME, session.user)
     matches = user is not None and presented.username.lower() == user.login
     return SecretFacts(kind="passcode", result="right" if right else "wrong", username_matches=matches)
