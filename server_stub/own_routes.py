@@ -31,7 +31,7 @@ def own_family(name: str, prefix: str, endpoints: tuple[Endpoint, ...]) -> Diale
         name=name,
         prefix=prefix,
         endpoints=endpoints,
-        not_found=lambda _: error(404, "unknown_route", "no such route"),
+        not_found=lambda _: error(404, "unknown_route", "no such route; GET /openapi.json lists all"),
         method_not_allowed=lambda _: error(405, "method", "method not allowed here"),
         too_large=lambda _: error(413, "too_large", "expected a body of at most 64 KiB"),
         unavailable=lambda _: error(503, "unavailable", "busy; try again", **{"Retry-After": "1"}),
