@@ -271,7 +271,9 @@ def _evaluated(
     nonce = decision.evidence.nonce
     if nonce is not None and nonce.transaction_id == transaction.id:
         unit.consume_nonce(nonce.value)
-    transaction.outcome, transaction.assertion = None, None
+    transaction.assertion = None
+    if transaction.outcome != "declined":  # a no stays a no, until the phone says otherwise
+        transaction.outcome = None
     _log_attempt(unit, transaction, session, this, decision, outcome="accepted" if decision.accepted else "failed")
     if not decision.accepted:
         if nonce is not None and nonce.consumed_at is not None:

@@ -41,8 +41,8 @@ def project() -> dict[str, object]:
 
 def test_everything_imported_is_a_declared_dependency_or_comes_with_one(project: dict[str, object]) -> None:
     declared = {plain(name) for name in project["project"]["dependencies"]}  # type: ignore[index]
-    # anyio comes with starlette, aiohttp with textual-serve, pytest with whoever uses the plugin.
-    allowed = declared | {"anyio", "aiohttp", "pytest", "freezegun"}
+    # anyio comes with starlette, pytest with whoever uses the plugin.
+    allowed = declared | {"anyio", "pytest", "freezegun"}
     distributions = packages_distributions()
     stray = {
         (top, where) for top, where in imported() if not {plain(d) for d in distributions.get(top, [top])} & allowed

@@ -149,6 +149,10 @@ class Handset:
     def deliver(self, transaction: str, factor: str = "possession") -> None:
         approving.deliver(self.phone, self.sign(transaction, factor))
 
+    def pending(self) -> list[dict[str, Any]]:
+        """The step-ups that the server shows this phone."""
+        return approving.pending(self.phone, self.url)
+
     def decline(self, transaction: str) -> None:
         approving.decline(self.phone, self.url, transaction)
 

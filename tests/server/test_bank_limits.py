@@ -195,6 +195,19 @@ def test_delivered_evidence_serves_one_evaluated_attempt(bank: Bank, handset: Ha
     assert bank.step_up(transaction).status_code == 200
 
 
+def test_a_no_stays_a_no_though_the_client_tries_but_may_be_taken_back(bank: Bank, handset: Handset) -> None:
+    """PSD2 Art. 64(1): consent is the payer's; a client that tries in vain does not have the question put again."""
+    transaction = bank.start()
+    handset.decline(transaction)
+    assert bank.step_up(transaction).status_code == 403
+    (waiting,) = handset.pending()
+    assert waiting["outcome"] == "declined"
+    assert bank.step_up(transaction).status_code == 403
+    assert bank.failed(transaction) == ["evidence.approved"]
+    handset.deliver(transaction)
+    assert bank.step_up(transaction).status_code == 200
+
+
 def test_a_declined_step_up_is_refused_like_any_wrong_element(bank: Bank, handset: Handset) -> None:
     transaction = bank.start()
     missing = bank.step_up(transaction)
