@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -93,7 +94,7 @@ def _shared_options() -> _Parser:
     shared = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = shared.add_argument_group("shared options")
     group.add_argument("--server", metavar="URL", help=f"the verification server (default {DEFAULT_SERVER})")
-    group.add_argument("--token", help="the server's token, where it is not on loopback")
+    group.add_argument("--token", help="the server's token, where it is not on loopback (or STEPUP_TOKEN)")
     group.add_argument("--home", metavar="DIR", help="the phone's folder (default: in the platform's data folder)")
     group.add_argument("--clock", metavar="ISO-8601", help="the phone's clock stands at this instant")
     group.add_argument("--json", action="store_true", help="one JSON document on stdout; talk goes to stderr")
@@ -238,7 +239,8 @@ def _with_values(words: Sequence[str]) -> list[str]:
 
 
 def _defaults() -> argparse.Namespace:
-    return argparse.Namespace(server=DEFAULT_SERVER, token=None, home=None, clock=None, json=False)
+    token = os.environ.get("STEPUP_TOKEN") or None
+    return argparse.Namespace(server=DEFAULT_SERVER, token=token, home=None, clock=None, json=False)
 
 
 def _command(name: str) -> Command:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TextIO
@@ -39,6 +40,11 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
         return Exit.UNREADABLE
     except KeyboardInterrupt:
         return 130
+
+
+def _token() -> str | None:
+    """From the environment, where other users of the machine do not see it as they see a command line."""
+    return os.environ.get("STEPUP_TOKEN") or None
 
 
 def _parser() -> Parser:
@@ -98,7 +104,9 @@ def _add(commands: Any, name: str, text: str, command: Callable[..., int], *, re
         parser.add_argument(
             "--server", default=DEFAULT_SERVER, metavar="URL", help=f"the server (default {DEFAULT_SERVER})"
         )
-        parser.add_argument("--token", metavar="TEXT", help="the token that serve was given")
+        parser.add_argument(
+            "--token", metavar="TEXT", default=_token(), help="the token that serve was given (or STEPUP_TOKEN)"
+        )
     parser.set_defaults(command=command)
     return parser
 
@@ -135,7 +143,12 @@ def _add_serve(commands: Any) -> None:
         "--methods", metavar="PASSCODE,BIOMETRIC", help="pin the authentication methods that the bank offers"
     )
     serve.add_argument("--fixed-otp", metavar="CODE", help="every one-time code is this one, as in a vendor's sandbox")
-    serve.add_argument("--token", metavar="TEXT", help="bearer token of the operator's routes; needed off loopback")
+    serve.add_argument(
+        "--token",
+        metavar="TEXT",
+        default=_token(),
+        help="bearer token of the operator's routes; needed off loopback (or STEPUP_TOKEN)",
+    )
     serve.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate of the local test CA")
     serve.add_argument("--tls-cert", metavar="FILE", help="serve HTTPS with this certificate chain …")
     serve.add_argument("--tls-key", metavar="FILE", help="… and this key")

@@ -6,6 +6,7 @@ refused; the page needs nothing from any other host; the phone's arguments, whic
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from argparse import Namespace
@@ -47,13 +48,15 @@ def serve(args: Namespace, output: Output) -> None:
     """Serve the phone of these arguments to browsers of this machine until told to stop; `Listening on URL` when it is ready."""
     from authenticator.listening import bind
 
+    if args.token:
+        os.environ["STEPUP_TOKEN"] = args.token
     run(command(args), bind("127.0.0.1", args.web), output)
 
 
 def command(args: Namespace) -> str:
-    """The shell command that opens the same phone for one page."""
+    """The shell command that opens the same phone for one page. The token is in the environment: everybody can read a command."""
     words = [sys.executable, "-m", "authenticator", "--server", args.server]
-    for option in ("token", "home", "clock"):
+    for option in ("home", "clock"):
         value = getattr(args, option)
         words += [f"--{option}", value] if value else []
     return shlex.join(words)

@@ -124,6 +124,19 @@ def test_one_dialect_stands_at_the_root_and_the_options_hold(command: Command) -
         assert command("server_stub", "clock", "show", "--server", url, "--json").code == 1
 
 
+def test_the_token_may_come_from_the_environment_of_either_program(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 9: secrets are in no process list; an option on a command line is in it."""
+    monkeypatch.setenv("STEPUP_TOKEN", "sesame")
+    with running_server("--port", "0", "--database", "memory") as url:
+        assert command("server_stub", "clock", "show", "--server", url, "--json").code == 0
+        assert command("authenticator", "sms", "--server", url, "--json").code == 0
+        monkeypatch.delenv("STEPUP_TOKEN")
+        assert command("server_stub", "clock", "show", "--server", url, "--json").code == 1
+        assert command("authenticator", "sms", "--server", url, "--json").code == 1
+
+
 def test_trust_anchors_and_revocation_list_decide_whom_the_server_believes(command: Command, tmp_path: Path) -> None:
     """The same phone at the same database: refused as of an unknown maker, believed with that maker's root, refused again once revoked."""
     database = ["--database", str(tmp_path / "server.sqlite3")]

@@ -9,13 +9,15 @@ import re
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from authenticator.tui.web import HEADERS, PAGE, refusal
+from authenticator.output import Output
+from authenticator.tui.web import HEADERS, PAGE, command, refusal, serve
 
 from .conftest import Client
 
@@ -28,7 +30,8 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*\$?[A-Za-z]|\x1b[()][A-Z0-9]")
 def url(client: Client, tmp_path: Path) -> Iterator[str]:
     """`stepup-phone --web 0` as its own process; after the test it ends by SIGTERM and has told nobody the token."""
     own = {"XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "STEPUP_PHONE_SECRET": "browser"}
-    command = [sys.executable, "-m", "authenticator", "--web", "0", "--server", client.url, "--token", TOKEN]
+    own["STEPUP_TOKEN"] = TOKEN
+    command = [sys.executable, "-m", "authenticator", "--web", "0", "--server", client.url]
     process = subprocess.Popen(
         [*command, "--home", str(tmp_path / "phone")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | own,
@@ -161,3 +164,14 @@ def test_a_port_that_is_taken_is_one_clear_error(url: str) -> None:
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
     assert f"Cannot listen on 127.0.0.1 port {port}" in done.stderr
+
+
+def test_the_token_is_in_no_process_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives it on the command line shows it there once, not again with every open page."""
+    monkeypatch.setenv("STEPUP_TOKEN", "")  # so that it is put back
+    asked = Namespace(server="http://127.0.0.1:1", token=TOKEN, home="here", clock=None, web=0)
+    monkeypatch.setattr("authenticator.tui.web.run", lambda *_: None)
+    monkeypatch.setattr("authenticator.listening.bind", lambda *_: None)
+    serve(asked, Output(as_json=False))
+    assert TOKEN not in command(asked)
+    assert os.environ["STEPUP_TOKEN"] == TOKEN
