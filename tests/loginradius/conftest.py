@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from starlette.testclient import TestClient
 
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
 from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
+
+from ..in_process import InProcessClient
 
 URL = "http://127.0.0.1:9"
 KEY = "11111111-1111-4111-8111-111111111111"
@@ -140,7 +141,7 @@ def make_client() -> Iterator[Callable[..., Client]]:
         )
         server.start()
         made.append(server)
-        client = Client(TestClient(create_app(server), base_url=URL))
+        client = Client(InProcessClient(create_app(server), base_url=URL))
         client.stub("PUT", "/clock", {"now": NOON, "frozen": True})
         return client
 

@@ -10,6 +10,8 @@ from typing import Any
 import pyotp
 import pytest
 
+from ..in_process import InProcessClient
+
 R = "/identity/v2/auth/account/reauth"
 A = "/identity/v2/auth/account/2fa"
 QUESTION = "5f1c0e6a2b7d4e9fa3c8d1b06e7f4a21"
@@ -299,7 +301,6 @@ def test_fixed_otp_is_a_setting_of_the_server(make_client: Callable[..., Any]) -
 
 
 def test_a_seed_repeats_codes_and_tokens_byte_for_byte() -> None:
-    from starlette.testclient import TestClient
 
     from device_keys.entropy import SeededEntropy
     from server_stub.app import create_app
@@ -312,7 +313,7 @@ def test_a_seed_repeats_codes_and_tokens_byte_for_byte() -> None:
         store = Store(open_database(MEMORY), entropy=SeededEntropy("loginradius"))
         server = Server(store, load_trust(), settings=Settings(dialects=("loginradius",), seed="loginradius"))
         server.start()
-        http = TestClient(create_app(server), base_url="http://127.0.0.1:9")
+        http = InProcessClient(create_app(server), base_url="http://127.0.0.1:9")
         http.put("/_stub/clock", json={"now": "2026-03-02T12:00:00Z", "frozen": True})
         key = {"apikey": "11111111-1111-4111-8111-111111111111"}
         login = http.post(

@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from starlette.testclient import TestClient
 
 from authenticator.apps import totp
 from authenticator.apps.mail import mail_address
 from authenticator.apps.messages import DEMO_NUMBER, EMAIL, SMS, inbox, mark_read, unread
 from authenticator.phone import Phone
+
+from ..in_process import InProcessClient
 
 URL = "http://127.0.0.1:9"
 R = "/identity/v2/auth/account/reauth"
@@ -23,7 +24,7 @@ A = "/identity/v2/auth/account/2fa"
 @pytest.fixture
 def phone(site: Any, tmp_path: Path) -> Iterator[Phone]:
     asgi = site.http._transport.app
-    made = Phone(tmp_path / "phone", secret=b"s" * 32, http_factory=lambda url: TestClient(asgi, base_url=url))
+    made = Phone(tmp_path / "phone", secret=b"s" * 32, http_factory=lambda url: InProcessClient(asgi, base_url=url))
     yield made
     made.close()
 

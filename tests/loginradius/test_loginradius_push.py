@@ -12,11 +12,12 @@ import pytest
 import segno
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from starlette.testclient import TestClient
 
 from authenticator.apps import loginradius as app
 from authenticator.errors import Refused
 from authenticator.phone import Phone
+
+from ..in_process import InProcessClient
 
 URL = "http://127.0.0.1:9"
 A = "/identity/v2/auth/account/2fa"
@@ -79,7 +80,9 @@ def make_phone(site: Any, tmp_path: Path) -> Iterator[Callable[[], Phone]]:
     def make() -> Phone:
         asgi = site.http._transport.app
         phone = Phone(
-            tmp_path / f"phone{len(phones)}", secret=b"s" * 32, http_factory=lambda url: TestClient(asgi, base_url=url)
+            tmp_path / f"phone{len(phones)}",
+            secret=b"s" * 32,
+            http_factory=lambda url: InProcessClient(asgi, base_url=url),
         )
         phones.append(phone)
         return phone

@@ -22,6 +22,8 @@ from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
 
+from ..in_process import InProcessClient
+
 KEY = {"apikey": "11111111-1111-4111-8111-111111111111"}
 LEASED_UNTIL = "2026-03-02T12:01:00.000000Z"
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -72,7 +74,7 @@ def make_site() -> Iterator[Callable[[int], tuple[Server, TestClient]]]:
         )
         server.start()
         made.append(server)
-        http = TestClient(create_app(server), base_url="http://127.0.0.1:9")
+        http = InProcessClient(create_app(server), base_url="http://127.0.0.1:9")
         http.put("/_stub/clock", json={"now": "2026-03-02T12:00:00Z", "frozen": True})
         return server, http
 

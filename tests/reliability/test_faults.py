@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 
 from authenticator.approving import fetch, sign
 from authenticator.phone import Phone
@@ -30,6 +29,7 @@ from server_stub.store import Store
 from server_stub.testing import LiveServer as ServerInThread
 from server_stub.trust import load_trust
 
+from ..in_process import InProcessClient
 from ..server.conftest import NUMBER, PASSCODE, URL, USER, Bank, Handset, LiveServer
 
 # --- the disk --------------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def sqlite_of(server: Server) -> sqlite3.Connection:
 
 def test_a_full_disk_is_503_loses_nothing_and_is_over_when_there_is_room(on_disk: Server) -> None:
     """SQLITE_FULL in the middle of ordinary work: whole answers before, 503 with `Retry-After` while it lasts, whole answers after."""
-    bank = Bank(TestClient(create_app(on_disk), base_url=URL))
+    bank = Bank(InProcessClient(create_app(on_disk), base_url=URL))
     bank.login()
     connection = sqlite_of(on_disk)
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -76,7 +76,7 @@ def test_a_full_disk_is_503_loses_nothing_and_is_over_when_there_is_room(on_disk
 
 
 def test_a_database_that_became_read_only_is_503_and_reads_go_on(on_disk: Server) -> None:
-    bank = Bank(TestClient(create_app(on_disk), base_url=URL))
+    bank = Bank(InProcessClient(create_app(on_disk), base_url=URL))
     bank.login()
     connection = sqlite_of(on_disk)
     connection.execute("PRAGMA query_only = ON")

@@ -13,6 +13,8 @@ from authenticator.control import open_control
 from server_stub.app import create_app
 from server_stub.server import Server
 
+from ..in_process import InProcessClient
+
 FOREIGN = [
     {"host": "evil.example"},
     {"host": "evil.example:8080"},
@@ -49,7 +51,7 @@ def named(headers: dict[str, str]) -> str:
 
 @pytest.fixture
 def client(server: Server) -> TestClient:
-    return TestClient(create_app(server), base_url="http://127.0.0.1:8080")
+    return InProcessClient(create_app(server), base_url="http://127.0.0.1:8080")
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -81,7 +83,7 @@ def test_no_route_answers_a_preflight_so_that_no_page_can_send_json_or_headers(c
 def test_with_a_token_only_its_bearer_may_whatever_the_host(
     make_server: Callable[..., Server], given: str | None
 ) -> None:
-    client = TestClient(create_app(make_server(token="token", loopback=False)), base_url="http://10.0.0.7:8080")
+    client = InProcessClient(create_app(make_server(token="token", loopback=False)), base_url="http://10.0.0.7:8080")
     headers = {} if given is None else {"authorization": given.encode("latin-1")}
     assert client.get("/_stub/users", headers=headers).status_code == 401
     assert client.get("/_stub/users", headers={"authorization": "Bearer token"}).status_code == 200

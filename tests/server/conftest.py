@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from starlette.testclient import TestClient
 
 from authenticator import approving
 from authenticator.ceremonies import HONEST, Edits
@@ -22,6 +21,8 @@ from server_stub.database import MEMORY, open_database
 from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
+
+from ..in_process import InProcessClient
 
 URL = "http://127.0.0.1:9"
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
@@ -126,7 +127,7 @@ class Bank:
 @pytest.fixture
 def bank(server: Server) -> Bank:
     """A client of the in-process server, whose clock stands still at noon."""
-    made = Bank(TestClient(create_app(server), base_url=URL))
+    made = Bank(InProcessClient(create_app(server), base_url=URL))
     made.stub("PUT", "/clock", {"now": NOON, "frozen": True})
     return made
 
@@ -167,7 +168,9 @@ def make_phone(bank: Bank, tmp_path: Path) -> Iterator[Callable[..., Handset]]:
     ) -> Handset:
         app = bank.http._transport.app  # type: ignore[attr-defined]  # the phone speaks to the same app over its own client
         phone = Phone(
-            tmp_path / f"phone{len(phones)}", secret=b"s" * 32, http_factory=lambda url: TestClient(app, base_url=url)
+            tmp_path / f"phone{len(phones)}",
+            secret=b"s" * 32,
+            http_factory=lambda url: InProcessClient(app, base_url=url),
         )
         phones.append(phone)
         enrol(phone, Applicant(URL, "bank", user, secret, profile, number, "demo-api-key"), edits=edits)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from server_stub.app import create_app
 from server_stub.server import Server
 
+from ..in_process import InProcessClient
 from .conftest import Bank, Handset
 
 
@@ -92,7 +92,7 @@ def test_s0_8_passcode_alone_is_offered_until_a_phone_with_a_biometric_key_is_en
 
 
 def Bank_of(server: Server, like: Bank) -> Bank:
-    return type(like)(TestClient(create_app(server), base_url="http://127.0.0.1:9"))
+    return type(like)(InProcessClient(create_app(server), base_url="http://127.0.0.1:9"))
 
 
 def test_s0_9_one_identifier_serves_one_payment_once(bank: Bank, handset: Handset) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import httpx2
 import pytest
 from jsonschema_rs import Draft202012Validator
-from starlette.testclient import TestClient
 
 from authenticator import approving
 from authenticator.ceremonies import HONEST, Edits
@@ -26,6 +25,8 @@ from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
 from server_stub.webhooks import deliver_due
+
+from ..in_process import InProcessClient
 
 URL = "http://127.0.0.1:9"
 EMAIL = "alice@example.com"
@@ -217,7 +218,7 @@ def make_world() -> Iterator[Callable[..., World]]:
         server = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings(dialects=("weavr",), **settings))
         server.start()
         made.append(server)
-        world = World(server, TestClient(create_app(server), base_url=URL))
+        world = World(server, InProcessClient(create_app(server), base_url=URL))
         world.stub("PUT", "/clock", {"now": NOON, "frozen": True})
         return world
 
@@ -277,7 +278,7 @@ class Handset:
 def handset(world: World, tmp_path: Path) -> Iterator[Handset]:
     """A pixel-9, enrolled with Alice's password and the code of its own SMS inbox."""
     app = world.http._transport.app  # type: ignore[attr-defined]  # the phone speaks to the same app over its own client
-    phone = Phone(tmp_path / "phone", secret=b"s" * 32, http_factory=lambda url: TestClient(app, base_url=url))
+    phone = Phone(tmp_path / "phone", secret=b"s" * 32, http_factory=lambda url: InProcessClient(app, base_url=url))
     enrol(phone, Applicant(URL, "weavr", EMAIL, PASSWORD, "pixel-9", NUMBER, "demo-api-key"))
     yield Handset(phone)
     phone.close()
