@@ -20,9 +20,10 @@ from device_keys.encoding import FormatError, b64url_decode, b64url_encode, cano
 from device_keys.messages import Kind, payload_digest, step_up_challenge
 from device_keys.orders import read_order
 from server_stub.blocking import RULE, BlockingRule, blocked, count_failure, count_success
-from server_stub.checks.reading import look_up, read_assertion, read_client_data
+from server_stub.checks.case import Case, received_counters
+from server_stub.checks.reading import look_up
 from server_stub.checks.table import accepted as all_accepted
-from server_stub.checks.table import judge
+from server_stub.checks.table import judge_case
 from server_stub.delivery import send
 from server_stub.evidence import (
     CallerFacts,
@@ -70,7 +71,12 @@ class Decision:
     stage: Stage
     attempt: int
     findings: tuple[Finding, ...]
-    evidence: Evidence = field(repr=False)
+    case: Case = field(repr=False)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was judged."""
+        return self.case.evidence
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -179,10 +185,10 @@ def attempt(
     if user is None:
         raise LookupError("a session's user exists")
     transaction.attempts += 1
-    evidence = gather(unit, transaction, session, user, this)
-    findings = judge(evidence, policy, trust)
+    case = Case(gather(unit, transaction, session, user, this), policy, trust)
+    findings = judge_case(case)
     good = all_accepted(findings)
-    decision = Decision(good, _stage(findings, good), transaction.attempts, findings, evidence)
+    decision = Decision(good, _stage(findings, good), transaction.attempts, findings, case)
     if decision.stage in ("accepted", "elements"):
         _evaluated(unit, transaction, session, user, this, decision)
     else:
@@ -197,7 +203,7 @@ def attempt(
             unit.log_seq,
             policy.name,
             trust.digest,
-            evidence,
+            case.evidence,
             findings,
         )
     )
@@ -298,17 +304,13 @@ def _evaluated(
         order_id=transaction.id,
         trigger=decision.evidence.transaction.trigger,
     )
-    _count_uses(unit, decision.evidence)
+    _count_uses(unit, decision.case)
 
 
-def _count_uses(unit: UnitOfWork, evidence: Evidence) -> None:
+def _count_uses(unit: UnitOfWork, case: Case) -> None:
     """Keep the counters of an accepted assertion (WebAuthn L3: only after every check passed)."""
-    if evidence.assertion is None or evidence.credential is None:
-        return
-    from server_stub.checks.case import received_counters
-
-    sign_count, app_attest_count = received_counters(evidence)
-    unit.put_counters(evidence.credential.credential_id, sign_count, app_attest_count)
+    if case.evidence.assertion is not None and case.evidence.credential is not None:
+        unit.put_counters(case.evidence.credential.credential_id, *received_counters(case))
 
 
 def _where(transaction: Transaction, session: Session) -> dict[str, str]:
@@ -319,7 +321,7 @@ def _log_attempt(
     unit: UnitOfWork, transaction: Transaction, session: Session, this: Try, decision: Decision, *, outcome: str
 ) -> None:
     evidence = decision.evidence
-    shown = _shown_payment(evidence, decision.findings)
+    shown = _shown_payment(decision.case, decision.findings)
     if shown is not None:
         unit.log("display_ack", **_where(transaction, session), challenge_id=_challenge_of(evidence), text_hash=shown)
     unit.log(
@@ -341,9 +343,9 @@ def _passed(check: str, findings: tuple[Finding, ...]) -> bool:
     return False
 
 
-def _shown_payment(evidence: Evidence, findings: tuple[Finding, ...]) -> str | None:
+def _shown_payment(case: Case, findings: tuple[Finding, ...]) -> str | None:
     """SHA-256 (hex) of the signed `payment` member, where the signature over it verified."""
-    if evidence.assertion is None or not _passed("assertion.signature", findings):
+    if not _passed("assertion.signature", findings):
         return None
-    payment = read_client_data(read_assertion(evidence.assertion).client_data_json).payment
+    payment = case.client_data.payment
     return hashlib.sha256(msgspec.json.encode(payment, order="sorted")).hexdigest() if payment is not None else None

@@ -47,7 +47,7 @@ class Appraisal:
 
 
 class Case:
-    """One attempt to be judged. Made by `read_case`; never raises on bad evidence."""
+    """One attempt to be judged, its evidence read; never raises on bad evidence."""
 
     __slots__ = (
         "_order", "app_assertion", "app_unreadable", "appraisal", "assertion", "auth_data", "auth_data_unreadable", "biometric",
@@ -117,25 +117,14 @@ class Case:
         return parse_assertion(b64url_decode(self.assertion.extensions.get("appAttest"), where))
 
 
-def read_case(evidence: Evidence, policy: Policy, trust: Trust) -> Case:
-    """The case that this evidence makes."""
-    return Case(evidence, policy, trust)
-
-
-def received_counters(evidence: Evidence) -> tuple[int, int]:
+def received_counters(case: Case) -> tuple[int, int]:
     """The sign count and App Attest count that this attempt brought, for keeping after acceptance; stored ones where
     it brought none."""
-    stored = evidence.credential
-    counts = (0, 0) if stored is None else (stored.sign_count, stored.app_attest_count)
-    if evidence.assertion is None:
-        return counts
-    try:
-        assertion = read_assertion(evidence.assertion)
-        sign_count = read_authenticator_data(assertion.authenticator_data).sign_count
-    except FormatError:
-        return counts
-    try:
-        app = parse_assertion(b64url_decode(assertion.extensions.get("appAttest"), "appAttest"))
-    except FormatError:
-        return sign_count, counts[1]
-    return sign_count, app.auth_data.sign_count
+    stored = case.evidence.credential
+    sign_count, app_attest_count = (0, 0) if stored is None else (stored.sign_count, stored.app_attest_count)
+    auth_data: AuthFields | None = getattr(case, "auth_data", None)
+    app: AppAssertion | None = getattr(case, "app_assertion", None)
+    return (
+        sign_count if auth_data is None else auth_data.sign_count,
+        app_attest_count if app is None else app.auth_data.sign_count,
+    )

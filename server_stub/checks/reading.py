@@ -108,8 +108,6 @@ def _quotes(value: Any, left: int = MAX_JSON_DEPTH - 2) -> int:
     return sum([_quotes(child, left - 1) for child in value])
 
 
-# One call reads its assertion to find what is stored, to judge it, and to keep what it said: the last few are kept.
-@lru_cache(maxsize=32)
 def read_assertion(text: str) -> Response:
     """An AuthenticationResponseJSON. Raises FormatError."""
     if not text.isascii():
@@ -151,7 +149,6 @@ def _strict_assertion(text: str) -> Response:
     )
 
 
-@lru_cache(maxsize=32)
 def read_client_data(raw: bytes) -> SignedFields:
     """Client data. Raises FormatError."""
     try:
@@ -186,7 +183,6 @@ def _strict_client_data(raw: bytes) -> SignedFields:
     )
 
 
-@lru_cache(maxsize=32)
 def read_authenticator_data(raw: bytes) -> AuthFields:
     """Authenticator data. Raises FormatError."""
     if len(raw) != 37 or raw[32] & 0xC0:

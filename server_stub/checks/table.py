@@ -14,7 +14,7 @@ from server_stub.checks.android import ANDROID
 from server_stub.checks.app_attest import APP_ATTEST
 from server_stub.checks.assertion import ASSERTION
 from server_stub.checks.attestation import GENERAL
-from server_stub.checks.case import Appraisal, Case, read_case
+from server_stub.checks.case import Appraisal, Case
 from server_stub.checks.challenge import CHALLENGE
 from server_stub.checks.engine import Check, NotApplicable, run_into
 from server_stub.checks.enrolment import Enrolment, read_enrolment
@@ -38,11 +38,15 @@ _KEPT: Final = 4096
 
 def judge(evidence: Evidence, policy: Policy, trust: Trust) -> tuple[Finding, ...]:
     """The finding of every check, in the order of CHECKS. Never raises, whatever the evidence holds."""
-    case = read_case(evidence, policy, trust)
+    return judge_case(Case(evidence, policy, trust))
+
+
+def judge_case(case: Case) -> tuple[Finding, ...]:
+    """As `judge`, for evidence that was read already."""
     findings: list[Finding] = []
     unmet: set[str] = set()
     run_into(CALL, case, findings, unmet)
-    if evidence.device_required:
+    if case.evidence.device_required:
         judge_device(case, findings, unmet)
     else:
         findings.extend(_NO_DEVICE)

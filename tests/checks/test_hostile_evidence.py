@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from authenticator.profiles import PROFILES
 from device_keys.encoding import b64url_decode, b64url_encode
-from server_stub.checks.case import received_counters
-from server_stub.checks.table import CHECKS, accepted, judge
+from server_stub.checks.case import Case, received_counters
+from server_stub.checks.table import CHECKS, accepted, judge, judge_case
 from server_stub.evidence import CredentialFacts, Evidence, NonceFacts, SecretFacts, TransactionFacts
 from server_stub.policy import LENIENT, STRICT
 from server_stub.trust import Trust
@@ -78,10 +78,11 @@ def base(honest: ModuleType, name: str, method: str) -> Evidence:
 
 def judged_without_raising(evidence: Evidence, trust: Trust) -> None:
     for policy in (STRICT, LENIENT):
-        findings = judge(evidence, policy, trust)
+        case = Case(evidence, policy, trust)
+        findings = judge_case(case)
         assert [finding.check for finding in findings] == [check.id for check in CHECKS]
         assert all(finding.outcome in Outcome for finding in findings)
-    assert len(received_counters(evidence)) == 2
+        assert len(received_counters(case)) == 2
 
 
 def _mutate(draw: st.DrawFn, value: Any, depth: int = 0) -> Any:
