@@ -90,16 +90,8 @@ def test_the_suite_in_pytest_passes(environment: dict[str, str], tmp_path: Path)
     """Beside this project's configuration, as a project of its own."""
     copy = tmp_path / "test_bank_client.py"
     copy.write_text((EXAMPLES / "test_bank_client.py").read_text())
-    plugins = [
-        "-p",
-        "no:stepup_phone",
-        "-p",
-        "no:stepup_server",
-        "-p",
-        "authenticator.pytest_plugin",
-        "-p",
-        "server_stub.pytest_plugin",
-    ]
+    plugins = ["-p", "authenticator.pytest_plugin", "-p", "server_stub.pytest_plugin"]
     options = ["-q", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(copy)]
-    done = run([sys.executable, "-m", "pytest", *plugins, *options], environment)
+    alone = environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = run([sys.executable, "-m", "pytest", *plugins, *options], alone)
     assert "14 passed" in done.stdout

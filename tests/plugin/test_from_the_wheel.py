@@ -54,7 +54,9 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(python: Path, folder: Path, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
-    command = [str(python), "-m", "pytest", "-q", "-W", "error", "--strict-markers", *arguments]
+    # These two come with this environment, not with the project, and take seconds of each of its processes.
+    unwanted = ["-p", "no:schemathesis", "-p", "no:hypothesispytest"]
+    command = [str(python), "-m", "pytest", "-q", "-W", "error", "--strict-markers", *unwanted, *arguments]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
     )

@@ -9,9 +9,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
@@ -114,8 +116,8 @@ def make_server(shared_database: str) -> Iterator[Callable[..., Server]]:
         one.store.database.close()
 
 
-@pytest.fixture
-def fleet(cluster: Cluster) -> Iterator[list[LiveServer]]:
+@contextmanager
+def running_fleet(cluster: Cluster) -> Iterator[list[LiveServer]]:
     """Four server processes over one database, as behind a load balancer."""
     url = cluster.new_database()
     servers = [LiveServer("--database", url, "--dialect", "all") for _ in range(4)]
@@ -126,6 +128,31 @@ def fleet(cluster: Cluster) -> Iterator[list[LiveServer]]:
     finally:
         for one in servers:
             one.close()
+
+
+@pytest.fixture(scope="module")
+def standing_fleet(cluster: Cluster) -> Iterator[list[LiveServer]]:
+    """The fleet that the tests of a module use one after another."""
+    with running_fleet(cluster) as servers:
+        yield servers
+
+
+@pytest.fixture
+def fleet(standing_fleet: list[LiveServer]) -> Iterator[list[LiveServer]]:
+    """The standing fleet over an emptied database, on the system's time."""
+    with httpx2.Client(base_url=standing_fleet[0].url, timeout=20) as http:
+        assert http.post("/_stub/reset").is_success
+        assert http.put("/_stub/clock", json={"frozen": False}).is_success
+    yield standing_fleet
+    for one in standing_fleet:
+        one.hang_up()
+
+
+@pytest.fixture
+def own_fleet(cluster: Cluster) -> Iterator[list[LiveServer]]:
+    """A fleet for one test alone, whose processes may be killed."""
+    with running_fleet(cluster) as servers:
+        yield servers
 
 
 def run_server_command(*arguments: str) -> subprocess.CompletedProcess[str]:

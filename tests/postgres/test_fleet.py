@@ -173,22 +173,22 @@ def until_back(bank: Bank) -> None:
 
 
 def test_a_killed_server_process_leaves_its_transaction_undone_and_the_others_go_on(
-    fleet: list[LiveServer], live_phone: Callable[[str], Handset]
+    own_fleet: list[LiveServer], live_phone: Callable[[str], Handset]
 ) -> None:
     """SIGKILL of one of four: the rest answer at once, the log's chain stays whole."""
-    handset, bank = live_phone(fleet[0].url), fleet[0].bank()
+    handset, bank = live_phone(own_fleet[0].url), own_fleet[0].bank()
     bank.login()
     transaction = stepped_up(bank, handset)
-    fleet[1].kill()
-    fleet[2].kill()
-    survivor = fleet[3].bank()
+    own_fleet[1].kill()
+    own_fleet[2].kill()
+    survivor = own_fleet[3].bank()
     survivor.access = bank.access
     assert survivor.pay(transaction).status_code == 201
-    fleet[1].start()
-    again = fleet[1].bank()
+    own_fleet[1].start()
+    again = own_fleet[1].bank()
     again.access = bank.access
     assert again.pay(transaction).json()["code"] == "403.000.51"
-    assert server_command(["log", "verify", "--server", fleet[1].url]) == 0
+    assert server_command(["log", "verify", "--server", own_fleet[1].url]) == 0
 
 
 def test_a_database_that_is_not_there_is_one_clear_error_and_exit_3(cluster: Cluster) -> None:

@@ -228,10 +228,14 @@ class LiveServer:
         self.clients.append(httpx2.Client(base_url=self.url, timeout=20))
         return Bank(self.clients[-1])
 
+    def hang_up(self) -> None:
+        """Its clients' connections are closed."""
+        while self.clients:
+            self.clients.pop().close()
+
     def close(self) -> None:
         """End the process and its clients' connections."""
-        for client in self.clients:
-            client.close()
+        self.hang_up()
         self.kill()
 
 
