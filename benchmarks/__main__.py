@@ -20,7 +20,7 @@ from benchmarks.rounds import Row
 RESULTS: Final = Path(__file__).parent / "results"
 ORDER: Final = (
     "verify_assertion", "verify_registration", "make_assertion", "step_up_http", "growth", "growth_postgresql", "server_start",
-    "phone_start", "server_memory", "demo", "reset", "passcode_login",
+    "phone_start", "server_memory", "demo", "reset", "passcode_login", "suite",
 )  # fmt: skip
 
 _MET: Final = {True: "met", False: "missed", None: "not at full size"}
@@ -61,6 +61,11 @@ def groups(fill_seconds: float) -> dict[str, Callable[[], Iterable[Row]]]:
 
         yield from growing.rows(fill_seconds)
 
+    def suite() -> Iterable[Row]:
+        from benchmarks import suite
+
+        yield suite.row()
+
     return {
         "verify": verifying,
         "make": making,
@@ -68,12 +73,13 @@ def groups(fill_seconds: float) -> dict[str, Callable[[], Iterable[Row]]]:
         "start": starting,
         "also": also,
         "growth": growing,
+        "suite": suite,
     }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("group", nargs="*", help="verify, make, step-up, start, also, growth (default: all)")
+    parser.add_argument("group", nargs="*", help="verify, make, step-up, start, also, growth, suite (default: all)")
     parser.add_argument("--fill-seconds", type=float, default=180.0)
     options = parser.parse_args()
     chosen = groups(options.fill_seconds)
