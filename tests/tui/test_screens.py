@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
-from authenticator.tui.app import PhoneApp
+from authenticator.tui.app import VIEWS, PhoneApp
 from authenticator.tui.themes import THEMES
 from authenticator.tui.widgets.hints import MOST
 
@@ -273,5 +274,26 @@ def test_a_skewed_clock_is_judged_by_the_server(play: Play, client: Client) -> N
         await screen.sees("Signed and delivered")
         assert client.step_up(transaction, biometric=True).status_code == 403
         assert client.failing(transaction) == {"challenge.skew"}
+
+    play(scenario)
+
+
+def test_a_view_may_be_opened_again_while_the_one_before_is_still_leaving(play: Play) -> None:
+    """Found by the soak: the next approval arrived before the last sheet had left the stage, and the phone fell over."""
+
+    async def scenario(screen: Driver) -> None:
+        await screen.enrol()
+        await _settled(screen)
+        stage = screen.app.stage
+        for name in VIEWS:
+            module, cls = VIEWS[name].split(":")
+            view = getattr(import_module(f"authenticator.tui.views.{module}"), cls)
+            first = await stage.open(view())
+            await stage.close(first)
+            second = await stage.open(view())
+            assert stage.top is second
+            await stage.close(second)
+        await _settled(screen)
+        assert [type(view).__name__ for view in stage.children] == ["Home"]
 
     play(scenario)

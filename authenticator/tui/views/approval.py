@@ -50,7 +50,7 @@ before it can be signed."""
     ]
 
     def __init__(self, offer: Offer, expires_at: datetime) -> None:
-        super().__init__(id="approval", classes="sheet")
+        super().__init__(name="approval", classes="sheet")
         self.offer = offer
         self.expires_at = expires_at
         self.busy = False

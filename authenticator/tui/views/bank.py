@@ -28,7 +28,7 @@ The bank does not say which element of a refused step-up failed; the reviewer's 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "app.open('payment_form')", "New payment")]
 
     def __init__(self) -> None:
-        super().__init__(id="bank")
+        super().__init__(name="bank")
 
     def body(self) -> ComposeResult:
         yield Static("", id="bank-empty", markup=False)

@@ -73,11 +73,13 @@ class View(Vertical, can_focus=True):
             work.close()
             return
 
+        stage = self.phone_app.stage
+
         async def guarded() -> None:
             try:
                 await work
             except NoMatches:
-                if self.is_attached:
+                if self in stage.stack:
                     raise  # else the view was closed meanwhile, and there is nothing to show it on
 
         self.app.run_worker(guarded(), group=name)

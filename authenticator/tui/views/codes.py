@@ -42,7 +42,7 @@ Delete forgets the account."""
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="codes")
+        super().__init__(name="codes")
         self._codes: list[RunningCode] = []
 
     def body(self) -> ComposeResult:

@@ -22,7 +22,7 @@ class Confirm(View):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", "Do it")]
 
     def __init__(self, title: str, question: str, button: str) -> None:
-        super().__init__(id="confirm")
+        super().__init__(name="confirm")
         self._title, self._question, self._button = title, question, button
 
     def compose(self) -> ComposeResult:

@@ -41,7 +41,7 @@ Under each stands the check that it must trip; look for ✗ in the reviewer's pa
     BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "none", "Honest")]
 
     def __init__(self) -> None:
-        super().__init__(id="faults")
+        super().__init__(name="faults")
         self._table: dict[str, Fault] = {}
 
     def body(self) -> ComposeResult:

@@ -44,7 +44,7 @@ class Form(View):
     ]
 
     def __init__(self, name: str, fields: tuple[Field, ...], send: Send) -> None:
-        super().__init__(id=name)
+        super().__init__(name=name)
         self._fields, self._send_values = fields, send
 
     def compose(self) -> ComposeResult:

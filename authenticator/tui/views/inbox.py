@@ -93,7 +93,7 @@ class Messages(Inbox):
 On the lock screen a new message shows without its code."""
 
     def __init__(self) -> None:
-        super().__init__(id="messages")
+        super().__init__(name="messages")
 
 
 class Mail(Inbox):
@@ -105,4 +105,4 @@ class Mail(Inbox):
     HELP = "Mail to the user's address, newest first, as it arrives. C (or Enter) copies the code of the chosen one."
 
     def __init__(self) -> None:
-        super().__init__(id="mail")
+        super().__init__(name="mail")

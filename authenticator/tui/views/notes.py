@@ -22,7 +22,7 @@ class Help(View):
     HELP = "Esc closes the help."
 
     def __init__(self, about: View) -> None:
-        super().__init__(id="help")
+        super().__init__(name="help")
         self._about = about
 
     def compose(self) -> ComposeResult:
@@ -66,7 +66,7 @@ class Broken(View):
     HELP = "The phone cannot start. Ctrl+Q quits; another folder: stepup-phone --home DIR."
 
     def __init__(self, message: str) -> None:
-        super().__init__(id="broken")
+        super().__init__(name="broken")
         self._message = message
 
     def body(self) -> ComposeResult:

@@ -20,7 +20,7 @@ class PinPad(View):
     HELP = "Type it, or click the keys. Enter sends it, Esc goes back without it. What you type is never shown."
 
     def __init__(self, title: str, why: str, *, hint: str = "", digits_only: bool = False) -> None:
-        super().__init__(id="pin-pad")
+        super().__init__(name="pin-pad")
         self._title, self._why, self._hint, self._digits_only = title, why, hint, digits_only
 
     def compose(self) -> ComposeResult:

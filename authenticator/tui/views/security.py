@@ -37,7 +37,7 @@ E enrols the phone again (new keys; the old ones are deleted), W wipes it."""
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="security")
+        super().__init__(name="security")
 
     def body(self) -> ComposeResult:
         yield Static("This phone has no keys. E enrols it.", classes="empty", markup=False)
@@ -109,7 +109,7 @@ class Attestation(View):
 description field by field, and what a verifier may conclude from it."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(id="attestation")
+        super().__init__(name="attestation")
         self._key_id = key_id
 
     def body(self) -> ComposeResult:

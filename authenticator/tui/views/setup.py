@@ -45,7 +45,7 @@ Faults: the phone lies on purpose, so that you see which check notices."""
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="setup")
+        super().__init__(name="setup")
 
     def body(self) -> ComposeResult:
         yield Menu()
@@ -145,7 +145,7 @@ class Profiles(View):
 behind with it: you enrol again with the new one."""
 
     def __init__(self) -> None:
-        super().__init__(id="profiles")
+        super().__init__(name="profiles")
 
     def body(self) -> ComposeResult:
         yield Static("Keys and enrolments stay with the old phone.", classes="lead", markup=False)

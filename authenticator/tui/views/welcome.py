@@ -53,7 +53,7 @@ C enrols with another user, dialect or phone."""
     ]
 
     def __init__(self, *, lost: bool = False) -> None:
-        super().__init__(id="welcome")
+        super().__init__(name="welcome")
         self.step = Step.LOOKING
         self.lost = lost
 
