@@ -11,7 +11,8 @@ import pytest
 
 from ..server.conftest import Bank, Handset, LiveServer
 
-STEP_UPS = int(os.environ.get("STEPUP_MEMORY_STEP_UPS", "10000"))  # 200,000 with less around them: `benchmarks.soak_server`
+# Whole payments. `python -m benchmarks.soak_server` sends 200,000 step-up calls with nothing around them.
+STEP_UPS = int(os.environ.get("STEPUP_MEMORY_STEP_UPS", "10000"))
 # Between two points of a run whose caches are warm. A leak of a kilobyte for each step-up would be ten times as much in the deep run.
 ALLOWED_MIB = 20.0
 
