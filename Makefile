@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PYTEST ?= $(BIN)/python -m pytest -n auto -q
+PYTEST ?= $(BIN)/python -m pytest -n auto --dist worksteal -q
 
 .PHONY: demo phone test lint bench clean
 .DEFAULT_GOAL := demo
