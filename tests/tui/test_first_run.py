@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+from authenticator.tui.app import PhoneApp
+
 from .conftest import Client, Driver, Play
 
 
@@ -83,9 +85,15 @@ def test_with_a_server_the_screen_comes_first_says_so_and_goes_on_by_itself(
         assert screen.keys == 0
         await screen.enrol()
 
+    said: list[str] = []
+    say = PhoneApp.say
+
+    def say_and_note(app: PhoneApp, text: str, kind: str = "") -> None:
+        said.append(text)
+        say(app, text, kind)
+
     async def later(screen: Driver) -> None:
         await screen.reaches("Home")
-        await screen.sees("Starting a server …")
         await screen.until(lambda: screen.app.desk.line.up, "the line to the server")
         await screen.sees("The server answers.")
         assert "Still trying" not in screen.flat()
@@ -93,7 +101,9 @@ def test_with_a_server_the_screen_comes_first_says_so_and_goes_on_by_itself(
     play(first_day, url=url, network_time=True, with_server=True)
     assert began == ["not yet"]
     assert not _answers(url)
+    monkeypatch.setattr(PhoneApp, "say", say_and_note)
     play(later, url=url, network_time=True, with_server=True)
+    assert said.index("Starting a server …") < said.index("The server answers.")
     assert not _answers(url)
 
 

@@ -111,8 +111,8 @@ before it can be signed."""
 
     def _look(self) -> None:
         """Has the end of the order been on the screen?"""
-        if not self.is_attached or not self.query("#approval-more"):
-            return  # the sheet is being closed
+        if self._is_leaving():
+            return
         order = self.query_one("#order", VerticalScroll)
         self._fit(order)
         if order.size.height and order.scroll_target_y >= order.max_scroll_y:
@@ -120,6 +120,10 @@ before it can be signed."""
         more = self.query_one("#approval-more", Pressable)
         more.display = order.max_scroll_y > 0
         more.update("↑ the end of the order" if self._seen else "↓ read to the end to sign")
+
+    def _is_leaving(self) -> bool:
+        """A sheet that is being closed has lost its parts already."""
+        return not self.is_attached or not self.query("#approval-bar")
 
     def _fit(self, order: VerticalScroll) -> None:
         """The order gives way, never the keys: it scrolls in whatever room the rest of the sheet leaves."""
@@ -146,6 +150,8 @@ before it can be signed."""
         self.call_after_refresh(self._look)
 
     def tick(self) -> None:
+        if self._is_leaving():
+            return
         left = self._left()
         self.query_one("#approval-bar", Static).update(f"▕{words.bar(left / self._whole, BAR)}▏ {words.duration(left)}")
         self._look()
