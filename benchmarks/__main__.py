@@ -121,7 +121,9 @@ def _write(kept: dict[str, Any]) -> None:
         json.dumps({"rows": rows, "also": also, "machine": machine}, indent=1, ensure_ascii=False) + "\n"
     )
     head = "| row | limit = 1.00 | ours (min–max) | target | peers |\n| --- | --- | --- | --- | --- |\n"
-    text = f"# Results\n\nWritten by `make bench`. {machine}.\n\n{head}" + "".join(_line(row) + "\n" for row in [*rows, *also])
+    text = f"# Results\n\nWritten by `make bench`. {machine}.\n\n{head}" + "".join(
+        _line(row) + "\n" for row in [*rows, *also]
+    )
     notes = [f"- {row['name']}: {note}\n" for row in [*rows, *also] for note in row["notes"]]
     (RESULTS / "latest.md").write_text(text + ("\n" + "".join(notes) if notes else ""))
 
