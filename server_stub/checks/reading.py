@@ -99,7 +99,7 @@ def _quotes(value: Any, left: int = MAX_JSON_DEPTH - 2) -> int:
     kind = type(value)
     if kind is str:
         return 2
-    if kind is not dict and kind is not list:
+    if (kind is not dict and kind is not list) or not value:
         return 0
     if left == 0:
         return sys.maxsize
