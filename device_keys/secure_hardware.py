@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from device_keys.algorithms import EDDSA, ES256, ES384, ES512, RS256
 from device_keys.encoding import b64url_decode, b64url_encode
-from device_keys.entropy import Entropy, SystemEntropy
+from device_keys.entropy import Entropy, SeededEntropy, SystemEntropy
 from device_keys.keys import PublicKey, public_key
 
 Signer = Callable[[bytes], bytes]
@@ -232,7 +232,9 @@ class SecureHardware:
 
     def _open(self, key_id: str) -> Signer:
         key = self._find(key_id)
-        self._signers[key_id], self._public[key_id] = _open_private(key.private, key.info.algorithm)
+        self._signers[key_id], self._public[key_id] = _open_private(
+            key.private, key.info.algorithm, repeatable=isinstance(self._entropy, SeededEntropy)
+        )
         return self._signers[key_id]
 
     # --- use ----------------------------------------------------------------------------------------------------------
@@ -246,7 +248,10 @@ class SecureHardware:
         return handle
 
     def sign(self, key_id: str, data: bytes, *, operation: int = 0, token: AuthToken | None = None) -> bytes:
-        """The signature over `data` (ECDSA: DER, RFC 6979). A gated key needs its own operation and a token for it; each serves once."""
+        """The signature over `data`. A gated key needs its own operation and a token for it; each serves once.
+
+        ECDSA: DER, with a random nonce as in real hardware; by RFC 6979 where a seed must repeat it.
+        """
         key = self._find(key_id)
         if key.info.invalidated:
             raise KeyInvalidated(f"key {key_id} was invalidated for good")
@@ -388,10 +393,10 @@ def _new_rsa(seed: bytes) -> bytes:
     return RSA.generate(2048, randfunc=stream).export_key("DER", pkcs=8)
 
 
-def _open_private(private: bytes, algorithm: int) -> tuple[Signer, PublicKey]:
+def _open_private(private: bytes, algorithm: int, *, repeatable: bool) -> tuple[Signer, PublicKey]:
     if algorithm in _CURVES:
         curve, digest = _CURVES[algorithm]
-        scheme = ec.ECDSA(digest, deterministic_signing=True)
+        scheme = ec.ECDSA(digest, deterministic_signing=repeatable)
         key = ec.derive_private_key(int.from_bytes(private, "big"), curve)
         return lambda data: key.sign(data, scheme), public_key(key.public_key(), algorithm)
     if algorithm == EDDSA:

@@ -65,6 +65,20 @@ def test_a_seed_repeats_keys_and_key_ids_byte_for_byte(algorithm: int) -> None:
     assert other.state["keys"][0]["private"] != first.state["keys"][0]["private"]
 
 
+def test_a_signature_repeats_with_a_seed_and_with_nothing_else() -> None:
+    """DESIGN section 4, determinism; real hardware draws its ECDSA nonce at random."""
+    signatures = []
+    for entropy in (SeededEntropy("same"), SeededEntropy("same"), None, None):
+        hardware = SecureHardware(entropy=entropy)
+        key_id = hardware.generate()
+        pair = hardware.sign(key_id, DATA), hardware.sign(key_id, DATA)
+        assert all(hardware.public_key(key_id).verify(signature, DATA) for signature in pair)
+        signatures.append(pair)
+    assert signatures[0] == signatures[1]
+    assert signatures[0][0] == signatures[0][1]
+    assert len({*signatures[2], *signatures[3]}) == 4
+
+
 def test_without_a_seed_no_two_keys_are_alike() -> None:
     hardware = SecureHardware()
     assert len({hardware.public_key(hardware.generate()).spki() for _ in range(3)}) == 3
