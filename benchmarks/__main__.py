@@ -107,7 +107,7 @@ def main() -> int:
 def _last() -> dict[str, Any]:
     try:
         document = json.loads((RESULTS / "latest.json").read_text())
-        return {row["name"]: row for row in [*document["rows"], *document["also"]]}
+        return {row["name"]: row for row in [*document["rows"], *document.get("also", [])]}
     except (OSError, ValueError, KeyError):
         return {}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.containers import Container
+from textual.css.query import NoMatches
 
 from authenticator.tui.views.base import View
 
@@ -45,12 +47,16 @@ class Stage(Container):
         return view
 
     def keep_focus(self) -> None:
-        """The topmost view has the keys, whatever the removal of another one did to the focus."""
+        """The topmost view has the keys, whatever the removal of another one did to the focus. One that is just being mounted, and has
+        no parts yet, is given them when it is open."""
         focused, top = self.screen.focused, self.top
-        if top is not None and (
-            focused is None or (focused is not top and self in focused.ancestors and top not in focused.ancestors)
+        if (
+            top is not None
+            and top.children
+            and (focused is None or (focused is not top and self in focused.ancestors and top not in focused.ancestors))
         ):
-            top.first_focus().focus()
+            with suppress(NoMatches):
+                top.first_focus().focus()
 
     async def ask(self, view: View) -> Any:
         """Open a view and wait for its answer; None where it was closed without one. To be awaited in a worker."""
