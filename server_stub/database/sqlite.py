@@ -24,8 +24,6 @@ IN_MEMORY: Final = ":memory:"
 # Pages of journal (4 KiB each) after which a commit of SQLite's writes them back itself: the safety net under `checkpoint`.
 LATE_CHECKPOINT: Final = 16_000
 
-_joining: Final[ContextVar[bool]] = ContextVar("joining", default=False)
-
 
 @dataclass(frozen=True, slots=True)
 class _Group:
@@ -48,6 +46,10 @@ class _Group:
         else:
             self.committed.set_exception(error)
             self.committed.exception()  # seen, even if no caller is left to see it
+
+
+# The groups that a caller inside `together` wrote into or read from; None for everybody else.
+_joined_groups: Final[ContextVar[list[_Group] | None]] = ContextVar("joined_groups", default=None)
 
 
 class SQLite:
@@ -77,9 +79,8 @@ class SQLite:
         (current,) = self._connection.execute("PRAGMA user_version").fetchone()
         for version, script in migrations():
             if version > current:
-                for statement in script.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY").split(
-                    ";\n"
-                ):  # the row's own number
+                # In SQLite only a column of this very type is the row's own number, and needs no index beside the table.
+                for statement in script.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY").split(";\n"):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {version}")
         self._connection.execute("COMMIT")
@@ -87,8 +88,8 @@ class SQLite:
     @contextmanager
     def transaction(self) -> Iterator[Statements]:
         with self._lock:
-            if (loop := _loop()) is not None:
-                with self._joined(loop):
+            if (joined := _joining()) is not None:
+                with self._part(joined):
                     yield _Statements(self._connection)
                 return
             self._commit_group()
@@ -107,11 +108,13 @@ class SQLite:
     @contextmanager
     def read(self) -> Iterator[Statements]:
         with self._lock:
-            if _loop() is None:
+            if (joined := _joining()) is None:
                 self._commit_group()
             group = self._group
             if group is None:
                 self._begin("BEGIN")
+            elif joined is not None:
+                joined.append(group)
             try:
                 yield _Statements(self._connection)
             except sqlite3.Error as error:
@@ -124,19 +127,22 @@ class SQLite:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
-        before = _joining.set(True)
+        joined: list[_Group] = []
+        before = _joined_groups.set(joined)
         try:
             yield
         finally:
-            _joining.reset(before)
-            if self._group is not None:
-                await asyncio.shield(self._group.committed)
+            _joined_groups.reset(before)
+            for group in joined:
+                await asyncio.shield(group.committed)
 
     @contextmanager
-    def _joined(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    def _part(self, joined: list[_Group]) -> Iterator[None]:
         """A part of the group's transaction that is kept or undone by itself. The first opens the transaction."""
         first = self._group is None
         self._begin("BEGIN IMMEDIATE" if first else "SAVEPOINT part")
+        if self._group is not None:
+            joined.append(self._group)
         try:
             yield
         except BaseException as error:
@@ -145,7 +151,9 @@ class SQLite:
                 raise DatabaseUnavailable(str(error)) from error
             raise
         if first:
+            loop = asyncio.get_running_loop()
             self._group = _Group(loop.create_future(), threading.get_ident())
+            joined.append(self._group)
             loop.call_soon(self._commit_group)
         else:
             self._connection.execute("RELEASE part")
@@ -205,14 +213,16 @@ class SQLite:
             self._connection.close()
 
 
-def _loop() -> asyncio.AbstractEventLoop | None:
-    """The loop of a caller that is inside `together`; None for everybody else, and in threads beside the loop."""
-    if not _joining.get():
+def _joining() -> list[_Group] | None:
+    """What a caller inside `together` joined so far; None for everybody else, and in threads beside the loop."""
+    joined = _joined_groups.get()
+    if joined is None:
         return None
     try:
-        return asyncio.get_running_loop()
+        asyncio.get_running_loop()
     except RuntimeError:
         return None
+    return joined
 
 
 def _prepare_file(path: Path) -> None:

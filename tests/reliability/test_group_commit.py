@@ -141,12 +141,20 @@ async def test_a_commit_that_fails_is_told_to_every_caller(
                 raise sqlite3.OperationalError("disk I/O error")
             return genuine.execute(statement, *values)
 
+    async def late() -> None:
+        """One that had something else to wait for after it wrote: the commit fails long before its answer is due."""
+        async with database.together():
+            put(database, "late")
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
     genuine = database._connection
     monkeypatch.setattr(database, "_connection", Broken())
-    results = await asyncio.gather(call(database, "a"), call(database, "b"), return_exceptions=True)
+    results = await asyncio.gather(call(database, "a"), late(), call(database, "b"), return_exceptions=True)
     monkeypatch.undo()
     assert all(isinstance(result, DatabaseUnavailable) for result in results)
-    assert (outside("a"), outside("b")) == (None, None)
+    assert (outside("a"), outside("late"), outside("b")) == (None, None, None)
     await call(database, "afterwards")
     assert outside("afterwards") == "written"
 
