@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, Final, NoReturn, TextIO
+from typing import Final, NoReturn, TextIO
 
 from authenticator.errors import ExitCode, PhoneError, UsageError
 from authenticator.output import Output
@@ -245,5 +245,5 @@ def _defaults() -> argparse.Namespace:
 
 def _command(name: str) -> Command:
     module, function = COMMANDS[name].split(":")
-    command: Any = getattr(import_module(module), function)
-    return command  # type: ignore[no-any-return]
+    command: Command = getattr(import_module(module), function)
+    return command

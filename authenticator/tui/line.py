@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from authenticator.errors import PhoneError
@@ -80,7 +81,7 @@ class Line:
             return
         snapshot = self.app.desk.snapshot
         for channel in ("sms", "email"):
-            name = await self.app.do(lambda channel=channel: self.app.handset.inbox_name(channel))  # type: ignore[misc]
+            name = await self.app.do(partial(self.app.handset.inbox_name, channel))
             self.app.desk.read[channel] = snapshot.read.get(name, 0) if snapshot is not None else 0
         self.app.show_all()
         self.app.approvals.refresh()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -38,8 +38,7 @@ class View(Vertical, can_focus=True):
 
     @property
     def phone_app(self) -> PhoneApp:
-        app: Any = self.app
-        return app  # type: ignore[no-any-return]
+        return cast("PhoneApp", self.app)
 
     def compose(self) -> ComposeResult:
         if self.TITLE:

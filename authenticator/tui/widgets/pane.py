@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -50,8 +50,7 @@ class Pane(VerticalScroll, can_focus=True):
 
     @property
     def phone_app(self) -> PhoneApp:
-        app: Any = self.app
-        return app  # type: ignore[no-any-return]
+        return cast("PhoneApp", self.app)
 
     def touch(self) -> None:
         """Something has happened: look now."""
