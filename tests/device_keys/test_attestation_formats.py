@@ -40,6 +40,7 @@ from device_keys.encoding import FormatError, b64url_decode, cbor_encode
 from device_keys.entropy import SeededEntropy
 from device_keys.messages import Flags, parse_attestation_object, parse_authenticator_data
 from device_keys.secure_hardware import SecureHardware
+from tests.support.w3c_vectors import CASE_BY_NAME, derive
 
 # --- Android: genuine chains ----------------------------------------------------------------------------------------------
 
@@ -419,11 +420,8 @@ def test_the_aaguid_extension_is_an_octet_string_in_the_extension() -> None:
 @pytest.mark.parametrize(
     "name", ["packed-es256", "packed-es384", "packed-es512", "packed-rs256", "packed-eddsa", "packed-ed448"]
 )
-def test_packed_statements_of_the_standard_are_read_and_encoded_again(vectors: Path, name: str) -> None:
-    raw = bytes.fromhex(
-        json.loads((vectors / "webauthn-l3" / f"{name}.json").read_text())["registration"]["attestationObject"]
-    )
-    attested = parse_attestation_object(raw)
+def test_packed_statements_of_the_standard_are_read_and_encoded_again(name: str) -> None:
+    attested = parse_attestation_object(derive(CASE_BY_NAME[name])["registration"]["attestationObject"])
     statement = packed.parse_statement(attested.statement)
     assert statement.encode() == attested.statement
     credential = parse_authenticator_data(attested.auth_data).credential
@@ -433,10 +431,10 @@ def test_packed_statements_of_the_standard_are_read_and_encoded_again(vectors: P
         assert packed.parse_aaguid_extension(content) == credential.aaguid
 
 
-def test_self_apple_and_android_statements_of_the_standard_are_read(vectors: Path) -> None:
+def test_self_apple_and_android_statements_of_the_standard_are_read() -> None:
     def statement(name: str) -> dict[str, Any]:
-        record = json.loads((vectors / "webauthn-l3" / f"{name}.json").read_text())["registration"]
-        return parse_attestation_object(bytes.fromhex(record["attestationObject"])).statement
+        made = derive(CASE_BY_NAME[name])["registration"]
+        return parse_attestation_object(made["attestationObject"]).statement
 
     assert packed.parse_statement(statement("packed-self-es256")).x5c == ()
     leaf = load_chain(apple.parse_statement(statement("apple-es256")).x5c)[0]

@@ -1,4 +1,4 @@
-"""Other people's material, found by the environment variable STEPUP_VECTORS; nothing of it is kept here."""
+"""Other people's material: made again where its source says how, else found by the environment variable STEPUP_VECTORS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from device_keys.encoding import b64url_encode
+from tests.support.w3c_vectors import CASES, derive
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +26,8 @@ def vectors() -> Path:
 class W3cCase:
     """One credential of the WebAuthn L3 test vectors, in the JSON forms that a server receives."""
 
-    def __init__(self, record: dict[str, Any]) -> None:
-        self.record = record
-        self.made = {name: _bytes(value) for name, value in record["registration"].items()}
-        self.used = {name: _bytes(value) for name, value in record["authentication"].items()}
+    def __init__(self, ceremonies: dict[str, dict[str, bytes]]) -> None:
+        self.made, self.used = ceremonies["registration"], ceremonies["authentication"]
 
     def registration(self, **changes: bytes) -> dict[str, Any]:
         parts = {**self.made, **changes}
@@ -45,15 +44,6 @@ class W3cCase:
         return {"id": name, "rawId": name, "type": "public-key", "response": encoded, "clientExtensionResults": {}}
 
 
-def _bytes(value: Any) -> bytes:
-    try:
-        return bytes.fromhex(value)
-    except (TypeError, ValueError):
-        return b""
-
-
 @pytest.fixture(scope="session")
-def w3c(vectors: Path) -> dict[str, W3cCase]:
-    files = sorted((vectors / "webauthn-l3").glob("*.json"))
-    cases = {file.stem: json.loads(file.read_text()) for file in files}
-    return {name: W3cCase(record) for name, record in cases.items() if "registration" in record}
+def w3c() -> dict[str, W3cCase]:
+    return {case.name: W3cCase(derive(case)) for case in CASES}

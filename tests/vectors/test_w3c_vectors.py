@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from server_stub.checks.ceremonies import credential_facts, failures, verify_ass
 from server_stub.policy import SPEC_VECTOR, STRICT
 from server_stub.trust import NamedPem, Trust
 from server_stub.verdict import Outcome
+from tests.support.w3c_vectors import CASE_BY_NAME, DIGESTS, attestation_ca, derive
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 CA_START, CA_END = datetime(2024, 1, 1, tzinfo=UTC), datetime(3024, 1, 1, tzinfo=UTC)
@@ -53,9 +55,8 @@ STRICT_FAILURES = {
 
 
 @pytest.fixture(scope="module")
-def anchors(vectors: Path) -> Trust:
-    record = json.loads((vectors / "webauthn-l3" / "attestation-ca.json").read_text())
-    certificate = x509.load_der_x509_certificate(bytes.fromhex(record["attestation_ca_cert"]))
+def anchors() -> Trust:
+    certificate = x509.load_der_x509_certificate(attestation_ca())
     return Trust([NamedPem("w3c", certificate.public_bytes(Encoding.PEM).decode())], {})
 
 
@@ -68,6 +69,31 @@ def judge_registration(
 
 def test_all_fifteen_are_here(w3c: dict[str, Any]) -> None:
     assert sorted(w3c) == sorted((*CARRIED, *NOT_CARRIED))
+    assert sorted(DIGESTS) == sorted((*w3c, "attestation-ca"))
+
+
+@pytest.mark.parametrize("name", sorted((*CARRIED, *NOT_CARRIED)))
+def test_every_value_made_again_is_the_specification_s(name: str) -> None:
+    """WebAuthn L3 "Test Vectors": what follows judges the published bytes, although they are not kept here."""
+    made = derive(CASE_BY_NAME[name])
+    for value, digest in DIGESTS[name].items():
+        ceremony, _, field = value.partition(".")
+        assert hashlib.sha256(made[ceremony][field]).hexdigest() == digest, value
+
+
+def test_the_root_made_again_is_the_specification_s() -> None:
+    expected = DIGESTS["attestation-ca"]["attestation_ca_cert"]
+    assert hashlib.sha256(attestation_ca()).hexdigest() == expected
+
+
+def test_the_published_files_hold_the_same_bytes(vectors: Path) -> None:
+    folder = vectors / "webauthn-l3"
+    records = {file.stem: json.loads(file.read_text()) for file in folder.glob("*.json")}
+    assert bytes.fromhex(records.pop("attestation-ca")["attestation_ca_cert"]) == attestation_ca()
+    assert sorted(records) == sorted(CASE_BY_NAME)
+    for name, record in records.items():
+        for ceremony, values in derive(CASE_BY_NAME[name]).items():
+            assert {field: record[ceremony][field] for field in values} == {f: v.hex() for f, v in values.items()}, name
 
 
 @pytest.mark.parametrize("name", CARRIED)
