@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from server_stub.rules.probes import Rejudge, altered_amounts_and_payees, altered_batches, probe_binding
+from server_stub.rules.probes import Rejudge, altered_batches, altered_orders, probe_binding
 from server_stub.rules.ruling import Ruling, absent, fails, passes, unknown
 from server_stub.rules.scene import Platform, Scene
 from server_stub.verdict import Grade
@@ -115,19 +115,20 @@ def change_invalidates(rejudge: Rejudge | None = None) -> Callable[[Scene], Ruli
         if scene.client_data is None or not behind or not scene.passed(*behind):
             return unknown(f"nothing to probe: {scene.why(*behind)}", *behind)
         result = probe_binding(
-            scene.evidence, scene.client_data, altered_amounts_and_payees(scene.evidence.transaction.payload), rejudge
+            scene.evidence, scene.client_data, altered_orders(scene.evidence.transaction.payload), rejudge
         )
         return _probed(scene, result.tried, result.unnoticed, behind)
 
     return rule
 
 
-def _probed(scene: Scene, tried: int, unnoticed: str | None, behind: tuple[str, ...]) -> Ruling:
+def _probed(scene: Scene, tried: tuple[str, ...], unnoticed: str | None, behind: tuple[str, ...]) -> Ruling:
     if unnoticed is not None:
         return fails(f"a change went unnoticed: {unnoticed}", signing_grade(scene), *behind)
-    if tried == 0:
+    if not tried:
         return unknown("the order offers nothing that could be changed", *behind)
-    return passes(signing_grade(scene), *behind, reason=f"{tried} changed orders tried, each refused")
+    words = f"{len(tried)} changed orders tried, each refused: {'; '.join(tried[:8])}{'; …' if len(tried) > 8 else ''}"
+    return passes(signing_grade(scene), *behind, reason=words)
 
 
 def integrity(scene: Scene) -> Ruling:
