@@ -67,7 +67,12 @@ def _parser() -> Parser:
     ):
         command = _add(commands, name, text, _lazy(name), remote=True)
         command.add_argument("transaction", metavar="TRANSACTION_ID")
-        command.add_argument("--attempt", type=int, metavar="N", help="which attempt (default: the latest)")
+        command.add_argument(
+            "--attempt",
+            type=_attempt,
+            metavar="N|last",
+            help="which attempt; last: the newest of any kind (default: the latest that was not refused at the door)",
+        )
         if name == "report":
             command.add_argument("--html", metavar="OUT", help="write the report as one HTML file")
     log = _add(commands, "log", "the event log: verify checks its hash chain", _lazy("log"), remote=True)
@@ -161,6 +166,12 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--smtp", type=_host_and_port, metavar="HOST:PORT", help="mail server that every e-mail is sent through too"
     )
+
+
+def _attempt(text: str) -> str:
+    if text != "last" and not (text.isascii() and text.isdigit() and 0 < len(text) < 10):
+        raise argparse.ArgumentTypeError(f"expected the number of an attempt, or last, not {text!r}")
+    return text
 
 
 def _port(text: str) -> int:

@@ -103,7 +103,7 @@ def evidence(options: argparse.Namespace, out: TextIO) -> int:
 def _of(options: argparse.Namespace, what: str) -> str:
     from urllib.parse import quote
 
-    attempt = f"?attempt={options.attempt}" if options.attempt is not None else ""
+    attempt = "" if options.attempt is None else f"?attempt={options.attempt}"
     return f"/_stub/transactions/{quote(options.transaction, safe='')}/{what}{attempt}"
 
 

@@ -118,6 +118,17 @@ class Evidence(Facts, frozen=True):
     transport: Literal["tls", "http-loopback", "http"] = "http-loopback"
 
 
+def refused_at_door(evidence: Evidence) -> bool:
+    """Whether a call came no further than the door of its transaction: another user's or session's, or one that takes no step-up any more.
+
+    Such a call is an attempt of its caller, and no judgement of the transaction. What the block of its own user voided stays theirs.
+    """
+    transaction, caller = evidence.transaction, evidence.caller
+    if (caller.user, caller.session) != (transaction.user, transaction.session):
+        return True
+    return transaction.state != "ISSUED" and not (transaction.state == "VOID" and caller.blocked)
+
+
 def user_handle(dialect: str, user: str) -> bytes:
     """WebAuthn `user.id` of a user: 32 opaque bytes, the same for all keys of the user (WebAuthn L3 section 14.6.1)."""
     return hashlib.sha256(f"user handle\0{dialect}\0{user}".encode()).digest()

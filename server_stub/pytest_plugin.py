@@ -99,7 +99,8 @@ def simulator_clock(request: pytest.FixtureRequest) -> SimulatorClock:
 def verification_server(
     _stepup_servers: _Servers, _stepup_server_options: dict[str, str], simulator_clock: SimulatorClock
 ) -> InProcessServer:
-    """A fresh verification server in this process: `.http` is a client, `.app` the ASGI app, `.verdict()` the latest judgement."""
+    """A fresh verification server in this process: `.http` is a client, `.app` the ASGI app, `.verdict()` the latest judgement that
+    was not refused at the door."""
     from server_stub.testing import InProcessServer
 
     server: InProcessServer = _stepup_servers.get(InProcessServer, _stepup_server_options)

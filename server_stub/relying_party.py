@@ -211,7 +211,8 @@ def attempt(
 
 
 def gather(unit: UnitOfWork, transaction: Transaction, session: Session, user: User, this: Try) -> Evidence:
-    """The facts of this attempt; a header wins over what the phone delivered."""
+    """The facts of this attempt; a header wins over what the phone delivered. What it delivered answers its own user only."""
+    own = transaction.user == session.user
     source: Literal["header", "delivered", ""] = ""
     text: str | None = None
     unreadable: str | None = None
@@ -221,7 +222,7 @@ def gather(unit: UnitOfWork, transaction: Transaction, session: Session, user: U
             text = b64url_decode(this.header, "X-Device-Assertion").decode()
         except (FormatError, UnicodeDecodeError):
             unreadable = this.header[:256]
-    elif this.device_required and transaction.assertion is not None:
+    elif this.device_required and transaction.assertion is not None and own:
         source, text = "delivered", transaction.assertion
     credential, nonce = _look_up(unit, text)
     return Evidence(
@@ -234,7 +235,7 @@ def gather(unit: UnitOfWork, transaction: Transaction, session: Session, user: U
         ),
         secret=this.secret,
         prior=this.prior,
-        declined=transaction.outcome == "declined" and not source,
+        declined=transaction.outcome == "declined" and own,
         evidence_source=source,
         assertion=text,
         assertion_unreadable=unreadable,

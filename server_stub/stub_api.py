@@ -25,6 +25,7 @@ from server_stub.recorder import recorded
 from server_stub.records import ServerClock, StoredVerdict, Transaction, User
 from server_stub.server import Server
 from server_stub.store import UnitOfWork
+from server_stub.tables.transactions import LAST
 
 
 def not_found(what: str) -> Refusal:
@@ -201,30 +202,37 @@ def _transaction_json(unit: UnitOfWork, transaction: Transaction) -> dict[str, A
     state = transaction.state
     if state in ("ISSUED", "VERIFIED") and unit.now >= transaction.expires_at:
         state = "EXPIRED"
-    last = unit.verdict(transaction.id)
+    shown = unit.shown_attempt(transaction.id)
     return {
         "transactionId": transaction.id, "dialect": transaction.dialect, "kind": transaction.kind, "user": transaction.user,
         "session": transaction.session, "state": state, "payload": transaction.payload, "methods": transaction.methods,
         "createdAt": rfc3339(transaction.created_at), "expiresAt": rfc3339(transaction.expires_at), "attempts": transaction.attempts,
-        "accepted": None if last is None else last.accepted,
+        "accepted": None if shown is None else shown[1],
     }  # fmt: skip
 
 
 async def get_transactions(server: Server, call: Call) -> Reply:
-    """Newest first."""
+    """Newest first; `accepted`: of the latest attempt that was not refused at the door, null where there is none."""
     with server.store.reading() as unit:
         found = unit.transactions(call.query.get("dialect", ""), call.query.get("user", ""))
         return Reply(200, [_transaction_json(unit, transaction) for transaction in found])
 
 
 def _stored(unit: UnitOfWork, call: Call) -> StoredVerdict:
+    """The attempt that `?attempt=` names: a number, or `last` for the newest of any kind; else the one that the transaction is shown by."""
     text = call.query.get("attempt")
-    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise FormatError("attempt", "the number of an attempt")
-    stored = unit.verdict(call.params["id"], None if text is None else int(text))
-    if stored is None:
-        raise not_found("verdict: no step-up call with this transaction was judged yet")
-    return stored
+    number = text is not None and text.isascii() and text.isdigit() and len(text) < 10
+    if text is not None and text != LAST and not number:
+        raise FormatError("attempt", "the number of an attempt, or last")
+    transaction = call.params["id"]
+    stored = unit.verdict(transaction, None if text is None else LAST if text == LAST else int(text))
+    if stored is not None:
+        return stored
+    if text is None and unit.verdict(transaction, LAST) is not None:
+        raise not_found(
+            "verdict: every call with this transaction was refused at its door; attempt=last shows the newest"
+        )
+    raise not_found("verdict: no step-up call with this transaction was judged yet")
 
 
 async def get_verdict(server: Server, call: Call) -> Reply:

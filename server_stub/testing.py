@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -71,8 +71,12 @@ class ServerHandle:
         found: list[dict[str, Any]] = self._stub("GET", "transactions")
         return found
 
-    def verdict(self, transaction_id: str | None = None, attempt: int | None = None) -> Verdict:
-        """The verdict of a transaction's attempt (default: the latest of the newest that was judged); `LookupError` where there is none."""
+    def verdict(self, transaction_id: str | None = None, attempt: int | Literal["last"] | None = None) -> Verdict:
+        """The verdict of a transaction's attempt; `LookupError` where there is none.
+
+        `transaction_id`: by default the newest transaction that was judged. `attempt`: by default the latest that was not refused at the
+        door (as a call of another user or session, or with an identifier that was used up); `last`: the newest of any kind.
+        """
         if transaction_id is None:
             judged = [row["transactionId"] for row in self.transactions() if row["accepted"] is not None]
             if not judged:
@@ -101,9 +105,10 @@ class ServerHandle:
         return found
 
     def explain(self) -> str:
-        """The newest judged step-up in words, for a test's failure message; empty where none was judged."""
+        """The newest transaction's last attempt in words, refused at the door or not, for a test's failure message; empty without one."""
+        tried = [row["transactionId"] for row in self.transactions() if row["attempts"]]
         try:
-            return explain(self.verdict())
+            return explain(self.verdict(tried[0], "last")) if tried else ""
         except LookupError:
             return ""
 

@@ -32,15 +32,23 @@ def record_of(unit: UnitOfWork, stored: StoredVerdict) -> Record:
 
 
 def _extract(unit: UnitOfWork, stored: StoredVerdict) -> tuple[LogEntry, ...]:
-    """The log entries of this transaction, its sessions, its enrolment and its user's failures, up to the decision."""
+    """The caller's log entries up to the decision: on this transaction, their sessions, their phone's enrolment and their failures.
+
+    What others did with the same transaction is part of their own attempts.
+    """
     evidence = stored.evidence
-    transactions, sessions = [stored.transaction], {evidence.transaction.session, evidence.caller.session}
+    transactions, sessions = [stored.transaction], {evidence.caller.session}
+    if evidence.transaction.user == evidence.caller.user:
+        sessions.add(evidence.transaction.session)
     device = unit.device(evidence.credential.device_id) if evidence.credential else None
     if device is not None:
         transactions.append(device.document["enrolmentId"])
         sessions.add(device.document["enrolmentSession"])
-    return unit.log_extract(
-        evidence.transaction.dialect, evidence.transaction.user, transactions, sorted(sessions), stored.log_seq
+    found = unit.log_extract(
+        evidence.transaction.dialect, evidence.caller.user, transactions, sorted(sessions), stored.log_seq
+    )
+    return tuple(
+        entry for entry in found if entry.transaction != stored.transaction or entry.user == evidence.caller.user
     )
 
 

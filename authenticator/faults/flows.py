@@ -106,8 +106,10 @@ def newest(phone: Phone, stage: Stage, dialect: str) -> str:
 
 
 def verdict_of(phone: Phone, stage: Stage, transaction_id: str) -> dict[str, Any]:
-    """The latest verdict of a transaction."""
-    verdict: dict[str, Any] = phone.server(stage.server).stub("GET", f"transactions/{transaction_id}/verdict")
+    """The verdict on a transaction's newest attempt, one that was refused at its door too."""
+    verdict: dict[str, Any] = phone.server(stage.server).stub(
+        "GET", f"transactions/{transaction_id}/verdict?attempt=last"
+    )
     return verdict
 
 

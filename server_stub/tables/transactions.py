@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from device_keys.clock import rfc3339, stored_instant
 from device_keys.encoding import b64url_encode
 from server_stub.database.protocol import Row
-from server_stub.evidence import CredentialFacts, Evidence, NonceFacts, decode_evidence, encode
+from server_stub.evidence import CredentialFacts, Evidence, NonceFacts, decode_evidence, encode, refused_at_door
 from server_stub.records import StoredVerdict, Transaction
 from server_stub.tables.columns import json_text, maybe_instant
 from server_stub.tables.unit import Unit
 from server_stub.verdict import Finding, Outcome
 
+LAST: Final = "last"
 _WHOLE_FINDINGS: Final = msgspec.json.Decoder(tuple[Finding, ...])
 _CREDENTIAL: Final = msgspec.json.Decoder(CredentialFacts)
 
@@ -79,11 +80,20 @@ class Transactions(Unit):
             "insert_verdict", transaction=verdict.transaction, attempt=verdict.attempt, accepted=int(verdict.accepted),
             decided_at=verdict.decided_at, log_seq=verdict.log_seq, policy=verdict.policy, trust=verdict.trust,
             evidence=encode(_without_registration(verdict.evidence)).decode(), findings=json_text([_kept(f) for f in verdict.findings]),
+            at_door=int(refused_at_door(verdict.evidence)),
         )  # fmt: skip
 
-    def verdict(self, transaction: str, attempt: int | None = None) -> StoredVerdict | None:
-        """The judgement of one attempt, by default the latest."""
+    def shown_attempt(self, transaction: str) -> tuple[int, bool] | None:
+        """What a transaction is shown by: number and outcome of the latest attempt that was not refused at its door."""
+        row = self.sql.one("shown_attempt", transaction=transaction)
+        return None if row is None else (row[0], bool(row[1]))
+
+    def verdict(self, transaction: str, attempt: int | Literal["last"] | None = None) -> StoredVerdict | None:
+        """The judgement of one attempt: by default the one that the transaction is shown by; `last`: the newest of any kind."""
         if attempt is None:
+            shown = self.shown_attempt(transaction)
+            attempt = None if shown is None else shown[0]
+        elif attempt == LAST:
             row = self.sql.one("last_attempt", transaction=transaction)
             attempt = row[0] if row else None
         row = None if attempt is None else self.sql.one("get_verdict", transaction=transaction, attempt=attempt)

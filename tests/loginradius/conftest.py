@@ -113,9 +113,9 @@ class Client:
         return code
 
     def verdict(self) -> dict[str, Any]:
-        """Of the newest transaction."""
+        """Of the newest transaction's newest call."""
         newest = self.stub("GET", "/transactions")[0]["transactionId"]
-        verdict: dict[str, Any] = self.stub("GET", f"/transactions/{newest}/verdict")
+        verdict: dict[str, Any] = self.stub("GET", f"/transactions/{newest}/verdict?attempt=last")
         return verdict
 
     def put_user(self, **changes: Any) -> None:

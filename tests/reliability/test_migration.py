@@ -33,6 +33,10 @@ def an_earlier_database(path: Path, facts: CredentialFacts, evidence: Evidence) 
         "INSERT INTO verdicts VALUES ('t', 1, 0, ?, 5, 'strict', 'digest', ?, ?)",
         [AT, encode(evidence).decode(), msgspec.json.encode(findings).decode()],
     )
+    door = '[["user.not_blocked","pass","ok"],["transaction.user","fail","foreign","a transaction of the caller","one of another user"]]'
+    connection.execute(
+        "INSERT INTO verdicts VALUES ('t', 2, 0, ?, 6, 'strict', 'digest', ?, ?)", [AT, encode(evidence).decode(), door]
+    )  # fmt: skip
     connection.execute("INSERT INTO settings VALUES ('webhook', 'kept')")
     connection.execute("PRAGMA user_version = 1")
     connection.close()
@@ -59,6 +63,10 @@ def test_an_earlier_database_is_read_as_if_it_were_new(tmp_path: Path) -> None:
         assert (kept.sign_count, kept.app_attest_count, kept.registration) == (41, 7, {"id": "key"})
         verdict = unit.verdict("t")
         assert verdict is not None
+        assert (verdict.attempt, unit.shown_attempt("t")) == (1, (1, False))
+        last = unit.verdict("t", "last")
+        assert last is not None
+        assert (last.attempt, last.findings[1].reason) == (2, "foreign")
         assert verdict.evidence == evidence
         assert [(f.outcome, f.citation, f.actual) for f in verdict.findings] == [("fail", "as written", "b")]
         assert unit.setting("webhook") == "kept"

@@ -65,13 +65,15 @@ INSERT INTO nonces (value, transaction_id, issued_at, expires_at) VALUES (:value
 UPDATE nonces SET consumed_at = :at WHERE value = :value AND consumed_at IS NULL;
 
 -- name: insert_verdict
-INSERT INTO verdicts (transaction_id, attempt, accepted, decided_at, log_seq, policy, trust, evidence, findings)
-VALUES (:transaction, :attempt, :accepted, :decided_at, :log_seq, :policy, :trust, :evidence, :findings);
+INSERT INTO verdicts (transaction_id, attempt, accepted, decided_at, log_seq, policy, trust, evidence, findings, at_door)
+VALUES (:transaction, :attempt, :accepted, :decided_at, :log_seq, :policy, :trust, :evidence, :findings, :at_door);
 -- name: get_verdict
 SELECT transaction_id, attempt, accepted, decided_at, log_seq, policy, trust, evidence, findings FROM verdicts
 WHERE transaction_id = :transaction AND attempt = :attempt;
 -- name: last_attempt
 SELECT MAX(attempt) FROM verdicts WHERE transaction_id = :transaction;
+-- name: shown_attempt
+SELECT attempt, accepted FROM verdicts WHERE transaction_id = :transaction AND at_door = 0 ORDER BY attempt DESC LIMIT 1;
 
 -- name: get_device
 SELECT id, dialect, user_id, token_digest, state, enrolled_at, state_since, document FROM devices WHERE id = :id;
