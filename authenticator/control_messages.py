@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 Text = Annotated[str, Meta(min_length=1, max_length=4096)]
 Method = Literal["PASSCODE", "BIOMETRIC"]
 Biometric = Literal["match", "no-match", "cancel", "timeout"]
-Amount = Annotated[str, Meta(pattern=r"^\d{1,15}(\.\d{1,4})?$")]
+Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
 Seconds = Annotated[float, Meta(ge=0, le=10_000_000_000)]
 Wait = Annotated[float, Meta(ge=0, le=300)]
 

@@ -57,7 +57,7 @@ class ControlledPhone:
         rule = self.rule
         document: dict[str, Any] = {"decision": str(rule.decision), "times": "once" if self.once else "always"}
         if rule.limit is not None:
-            document |= {"amountOver": str(rule.limit), "currency": rule.currency, "otherwise": str(rule.beyond)}
+            document |= {"amountOver": f"{rule.limit:f}", "currency": rule.currency, "otherwise": str(rule.beyond)}
         return document | {"method": self.method}
 
     def set_answers(self, wanted: SetAnswers) -> None:

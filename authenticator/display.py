@@ -11,8 +11,9 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 
+from device_keys.encoding import FormatError
 from device_keys.messages import Kind
-from device_keys.orders import Order, minor_units, read_order
+from device_keys.orders import parse_order
 
 LONG_TEXT: Final = 70
 # Letters of European alphabets that neither are ASCII nor decompose into it.
@@ -82,22 +83,17 @@ def show(kind: str, payload: Any) -> Shown:
         notes += [f"The member name {visible(path)} {remark}" for remark in remarks(path)]
     if kind != Kind.PAYMENT:
         return Shown("Confirm access to your account", None, (), tuple(details), tuple(dict.fromkeys(notes)))
-    order = read_order(payload)
+    try:
+        order = parse_order(payload)
+    except FormatError as error:
+        order = None
+        notes.insert(0, f"The amount is not a plain number of this currency: {error}.")
     if order is None:
         notes.insert(0, "The bank sent an order in a form that this phone does not know: read all of it.")
         return Shown("Confirm this order", None, (), tuple(details), tuple(dict.fromkeys(notes)))
-    notes += _amount_notes(order)
     payees = tuple(ShownPayee(visible(p.name), visible(p.account), visible(p.amount)) for p in order.payees)
     amount = f"{visible(order.amount)} {visible(order.currency)}"
     return Shown("Confirm this payment", amount, payees, tuple(details), tuple(dict.fromkeys(notes)))
-
-
-def _amount_notes(order: Order) -> list[str]:
-    try:
-        minor_units(order.amount, order.currency)
-    except ValueError:
-        return ["The amount is not a plain number of this currency."]
-    return []
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:

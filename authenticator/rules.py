@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
@@ -38,15 +38,12 @@ class Rule:
         order = read_order(payload)
         if order is None or self.currency not in (None, order.currency):
             return self.beyond
-        try:
-            return self.decision if Decimal(order.amount) <= self.limit else self.beyond
-        except InvalidOperation:
-            return self.beyond
+        return self.decision if Decimal(order.amount) <= self.limit else self.beyond  # a comparison never rounds
 
     def __str__(self) -> str:
         if self.limit is None:
             return str(_NAMES[self.decision])
-        limit = f"amount<={self.limit}{f' {self.currency}' if self.currency else ''}"
+        limit = f"amount<={self.limit:f}{f' {self.currency}' if self.currency else ''}"
         return limit if self.beyond is Decision.DECLINE else f"{limit},{self.beyond}"
 
 

@@ -55,10 +55,13 @@ def b64url_decode(text: object, field: str = "value") -> bytes:
 
 
 def parse_json(raw: bytes | str, field: str = "body") -> Any:
-    """The value of a JSON text; duplicate members, NaN, deep nesting and bytes that are not UTF-8 are refused."""
+    """The value of a JSON text; duplicate members, NaN, deep nesting and bytes that are not UTF-8 are refused.
+
+    A number that a double cannot hold to its last written digit is refused too: it would be another number (RFC 8785 section 3.2.2.3).
+    """
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant, parse_float=_exact)
     except FormatError as error:
         raise FormatError(field, error.expected) from error
     except RecursionError as error:
@@ -86,6 +89,19 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise FormatError("body", f"JSON without {name}")
+
+
+def _exact(digits: str) -> float:
+    number = float(digits)
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        exact = Decimal(digits) == Decimal(repr(number))  # a comparison never rounds
+    except InvalidOperation:
+        exact = False  # an exponent beyond what even Decimal takes
+    if not exact:
+        raise FormatError("body", f"a number that RFC 8785 carries exactly, not {digits[:40]}; send it as text")
+    return number
 
 
 def _check_depth(value: Any, field: str, left: int) -> None:

@@ -126,10 +126,6 @@ def order_fields(payload: Any) -> dict[str, Any]:
     order = read_order(payload)
     if order is None:
         return {"kind": "unknown-shape", "order_hash": hashlib.sha256(canonical_json(payload)).hexdigest()}
-    try:
-        minor: int | None = order.minor_units
-    except ValueError:
-        minor = None
     batch = (
         [{"payee_name": p.name, "payee_id": p.account, "amount": p.amount} for p in order.payees]
         if len(order.payees) > 1
@@ -137,9 +133,14 @@ def order_fields(payload: Any) -> dict[str, Any]:
     )
     first = order.payees[0]
     return {
-        "kind": "batch" if batch else "single", "amount_minor": minor, "currency": order.currency, "payee_id": first.account,
+        "kind": "batch" if batch else "single", "amount_minor": _loggable(order.minor_units), "currency": order.currency, "payee_id": first.account,
         "payee_name": order.payee_name, "batch": batch,
     }  # fmt: skip
+
+
+def _loggable(number: int) -> int | str:
+    """An integer that RFC 8785 carries (so that a bundle can hold the entry), else its digits."""
+    return number if number < 2**53 else str(number)
 
 
 def challenge_id(nonce: str) -> str:

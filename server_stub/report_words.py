@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from device_keys.algorithms import ALGORITHM_NAMES
 from device_keys.clock import rfc3339
+from device_keys.currencies import MINOR_UNITS
 from device_keys.encoding import FormatError, b64url_encode, parse_json_object
 from device_keys.messages import Assertion, Flags, parse_authenticator_data
-from device_keys.orders import MINOR_UNITS
 from server_stub.bundle import Bundle
 from server_stub.report_device import attestation_facts
 from server_stub.report_facts import Fact, Section
@@ -162,7 +162,7 @@ def when(instant: str) -> str:
 
 def money(amount: str, currency: str) -> str:
     """`10.00 GBP`, with the currency's decimals where the text has fewer."""
-    digits = MINOR_UNITS.get(currency, 2)
+    digits = MINOR_UNITS.get(currency, 0)
     whole, _, part = amount.partition(".")
     return visible(f"{whole}.{part:0<{digits}} {currency}" if digits else f"{amount} {currency}")
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from authenticator.state import POSSESSION
 from device_keys.clock import parse_instant, rfc3339
 from device_keys.encoding import b64url_decode, b64url_encode
 from device_keys.messages import Flags, payload_digest, step_up_challenge
+from device_keys.orders import major_units, minor_units
 
 if TYPE_CHECKING:
     from authenticator.app_maker import AppAssertionClaims
@@ -31,8 +31,8 @@ ELSEWHERE: Final = "https://stepup-simulator.example"
 
 def _one_unit_more(draft: Draft, scene: Scene) -> Draft:
     total = dict((draft.payment or {}).get("total", {}))
-    value = Decimal(str(total.get("value", "0")))
-    total["value"] = str(value + Decimal(1).scaleb(int(value.as_tuple().exponent)))
+    currency = str(total.get("currency", "GBP"))
+    total["value"] = major_units(minor_units(str(total.get("value", "0")), currency) + 1, currency)
     return payment(total=total)(draft, scene)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from device_keys.clock import parse_instant
 from device_keys.encoding import FormatError, b64url_decode
 from device_keys.messages import Kind, payload_digest, step_up_challenge
-from device_keys.orders import minor_units
+from device_keys.orders import Order, minor_units
 from server_stub.checks.case import Case
 from server_stub.checks.engine import Check, Failure, NotApplicable, Result
 from server_stub.checks.factors import TRANSACTION
@@ -103,16 +103,16 @@ def amount(case: Case) -> Result:
     expected = case.order.amount, case.order.currency
     if total is None:
         return Failure("missing", " ".join(expected), "no total signed")
-    if total == expected or (total[1] == expected[1] and _same_amount(total[0], expected[0], expected[1])):
+    if total == expected or (total[1] == expected[1] and _is_amount(total[0], case.order)):
         return None
     return Failure("amount", " ".join(expected), " ".join(total))
 
 
-def _same_amount(signed: str, ordered: str, currency: str) -> bool:
-    """Whether both are the same number of the currency's smallest units: 10 and 10.00 are, money is never a float."""
+def _is_amount(signed: str, order: Order) -> bool:
+    """Whether the text is the order's number of smallest units: 10 and 10.00 are the same, money is never a float."""
     try:
-        return minor_units(signed, currency) == minor_units(ordered, currency)
-    except (ValueError, IndexError):
+        return minor_units(signed, order.currency) == order.minor_units
+    except FormatError:
         return False
 
 

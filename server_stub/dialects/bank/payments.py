@@ -9,7 +9,7 @@ from typing import Any
 from device_keys.clock import stored_instant
 from device_keys.encoding import FormatError, b64url_encode
 from device_keys.messages import Kind, payload_digest
-from device_keys.orders import Order, read_order
+from device_keys.orders import Order, parse_order, read_order
 from server_stub.dialects.bank.constants import BANK, NAME, STEP_UP_PATH
 from server_stub.dialects.bank.errors import ERRORS, NOT_ALLOWED, error
 from server_stub.dialects.bank.gate import caller, check_api_key
@@ -43,14 +43,8 @@ async def pay(server: Server, call: Call) -> Reply:
 
 def check_order(body: Any) -> Order | None:
     """The order, where its shape is known: its amount must be positive and have no more decimals than its currency."""
-    order = read_order(body)
-    if order is None:
-        return None
-    try:
-        minor = order.minor_units
-    except ValueError as problem:
-        raise FormatError("amount", str(problem).removeprefix("amount: ")) from problem
-    if minor <= 0:
+    order = parse_order(body)
+    if order is not None and order.minor_units <= 0:
         raise FormatError("amount", "a positive amount")
     return order
 

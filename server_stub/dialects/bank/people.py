@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from device_keys.currencies import MINOR_UNITS
 from device_keys.encoding import FormatError, member
 from device_keys.orders import major_units, minor_units
 from server_stub.dialects.bank.constants import NAME
@@ -27,8 +28,9 @@ def demo_users() -> list[User]:
 
 
 def describe_user(user: User) -> dict[str, Any]:
-    """Balances as decimal text per currency."""
-    balances = {currency: major_units(minor, currency) for currency, minor in user.document.get("balances", {}).items()}
+    """Balances as decimal text per currency; one that ISO 4217 does not list, as earlier versions took, pays nothing."""
+    held = user.document.get("balances", {})
+    balances = {code: major_units(minor, code) for code, minor in held.items() if code in MINOR_UNITS}
     return {
         "username": user.login,
         "mobile": user.document.get("mobile"),
@@ -55,7 +57,7 @@ def user_from_json(body: Mapping[str, Any], old: User | None, unit: UnitOfWork) 
             user.document["balances"] = {
                 currency: minor_units(amount, currency) for currency, amount in balances.items()
             }
-        except (ValueError, AttributeError, IndexError) as error:
+        except (ValueError, AttributeError) as error:
             raise FormatError("balances", 'decimal text per currency, such as {"GBP": "10000.00"}') from error
     user.login = (member(body, "username", str, required=False) or user.login).lower()
     return user
