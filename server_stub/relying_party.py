@@ -133,9 +133,13 @@ def order_fields(payload: Any) -> dict[str, Any]:
     )
     first = order.payees[0]
     return {
-        "kind": "batch" if batch else "single", "amount_minor": _loggable(order.minor_units), "currency": order.currency, "payee_id": first.account,
-        "payee_name": order.payee_name, "batch": batch,
-    }  # fmt: skip
+        "kind": "batch" if batch else "single",
+        "amount_minor": _loggable(order.minor_units),
+        "currency": order.currency,
+        "payee_id": first.account,
+        "payee_name": order.payee_name,
+        "batch": batch,
+    }
 
 
 def _loggable(number: int) -> int | str:
