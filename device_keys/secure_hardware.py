@@ -375,12 +375,21 @@ def _new_private(algorithm: int, entropy: Entropy) -> bytes:
     if algorithm == EDDSA:
         return entropy.bytes(purpose, 32)
     if algorithm == RS256:
-        return _new_rsa(entropy.bytes(purpose, 32))
+        return _steered_rsa(entropy.bytes(purpose, 32)) if isinstance(entropy, SeededEntropy) else _new_rsa()
     raise HardwareError(f"this hardware makes no keys of algorithm {algorithm}")
 
 
-def _new_rsa(seed: bytes) -> bytes:
-    """RSA-2048 found by a search that the seed steers, so that a seeded run repeats; OpenSSL's own search cannot be steered."""
+def _new_rsa() -> bytes:
+    """RSA-2048 of the system's randomness."""
+    key = rsa.generate_private_key(65537, 2048)
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _steered_rsa(seed: bytes) -> bytes:
+    """RSA-2048 found by a search that the seed steers, so that a seeded run repeats. OpenSSL's own search cannot be steered, but takes
+    a tenth of the time."""
     from Crypto.PublicKey import RSA
 
     drawn = 0

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from authenticator.errors import PhoneError
 from authenticator.tui import words
 from authenticator.tui.views.base import View
 from authenticator.tui.widgets.choice import Choice, Pressable
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,13 +62,13 @@ before it can be signed."""
 
     def compose(self) -> ComposeResult:
         shown, biometric = self.offer.shown, self.phone_app.sensor_name()
-        yield Static(shown.title, id="approval-title", markup=False)
+        yield Text(shown.title, id="approval-title", markup=False)
         with VerticalScroll(id="order", can_focus=False):
             yield from _order(shown)
         yield Pressable("more", id="approval-more")
-        yield Static("", id="approval-says", markup=False)
+        yield Text("", id="approval-says", markup=False)
         with Vertical(id="approval-foot"):
-            yield Static("", id="approval-bar", markup=False)
+            yield Text("", id="approval-bar", markup=False)
             with Horizontal(classes="choices"):
                 if "biometric" in self.offer.factors():
                     yield Choice("B", biometric, "b")
@@ -153,7 +153,7 @@ before it can be signed."""
         if self._is_leaving():
             return
         left = self._left()
-        self.query_one("#approval-bar", Static).update(f"▕{words.bar(left / self._whole, BAR)}▏ {words.duration(left)}")
+        self.query_one("#approval-bar", Text).update(f"▕{words.bar(left / self._whole, BAR)}▏ {words.duration(left)}")
         self._look()
         if left <= 0 and not self.busy and not self.done:
             self._finish("The time is over. Nothing was signed.", good=False, outcome="expired")
@@ -275,7 +275,7 @@ before it can be signed."""
 
     def say(self, text: str, kind: str = "") -> None:
         """A line on the sheet."""
-        says = self.query_one("#approval-says", Static)
+        says = self.query_one("#approval-says", Text)
         says.update(text)
         says.display = bool(text)
         says.set_class(kind == "bad", "-bad")
@@ -293,14 +293,14 @@ before it can be signed."""
 
 def _order(shown: Shown) -> Any:
     if shown.amount is not None:
-        yield Static(shown.amount, classes="amount", markup=False)
+        yield Text(shown.amount, classes="amount", markup=False)
         for payee in shown.payees:
             several = f"{payee.amount} " if len(shown.payees) > 1 and payee.amount else ""
-            yield Static(f"{several}to {payee.name}", classes="payee", markup=False)
+            yield Text(f"{several}to {payee.name}", classes="payee", markup=False)
             if payee.account:
-                yield Static(payee.account, classes="account", markup=False)
+                yield Text(payee.account, classes="account", markup=False)
     for note in shown.notes:
-        yield Static(f"⚠ {note}", classes="note", markup=False)
-    yield Static("All that will be signed", classes="rule", markup=False)
+        yield Text(f"⚠ {note}", classes="note", markup=False)
+    yield Text("All that will be signed", classes="rule", markup=False)
     for path, value in shown.details:
-        yield Static(Content.assemble((f"{path} ", "$muted"), value), classes="detail", markup=False)
+        yield Text(Content.assemble((f"{path} ", "$muted"), value), classes="detail", markup=False)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from authenticator.tui.views.base import View
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -31,7 +32,7 @@ The bank does not say which element of a refused step-up failed; the reviewer's 
         super().__init__(name="bank")
 
     def body(self) -> ComposeResult:
-        yield Static("", id="bank-empty", markup=False)
+        yield Text("", id="bank-empty", markup=False)
         yield OptionList(id="bank-list", markup=False, compact=True)
 
     def first_focus(self) -> Widget:
@@ -50,7 +51,7 @@ The bank does not say which element of a refused step-up failed; the reviewer's 
         listing.set_options([*waiting, *([None] if waiting and past else []), *past])
         if waiting:
             listing.highlighted = min(chosen or 0, len(waiting) - 1)
-        empty = self.query_one("#bank-empty", Static)
+        empty = self.query_one("#bank-empty", Text)
         empty.display = not waiting and not past
         empty.update("Nothing waits, and nothing was paid yet.\nN makes a payment.")
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.css.query import NoMatches
-from textual.widgets import Static
+
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -95,7 +96,7 @@ class View(Vertical, can_focus=True):
         await self.phone_app.stage.close(self)
 
 
-class Heading(Static):
+class Heading(Text):
     """The view's name, and the way back for the mouse."""
 
     def __init__(self, title: str) -> None:

@@ -8,13 +8,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from authenticator.errors import UsageError
 from authenticator.tui import words
 from authenticator.tui.views.base import View
 from authenticator.tui.views.form import Field, Form
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -46,7 +47,7 @@ Delete forgets the account."""
         self._codes: list[RunningCode] = []
 
     def body(self) -> ComposeResult:
-        yield Static("No account yet. A adds one by its URI.", classes="empty", markup=False)
+        yield Text("No account yet. A adds one by its URI.", classes="empty", markup=False)
         yield OptionList(markup=False, compact=True)
 
     def first_focus(self) -> Widget:
@@ -64,7 +65,7 @@ Delete forgets the account."""
         phone = self.phone_app.handset.phone
         self._codes = await self.phone_app.do(lambda: totp.codes(phone, phone.now()))
         listing = self.query_one(OptionList)
-        self.query_one(".empty", Static).display = not self._codes
+        self.query_one(".empty", Text).display = not self._codes
         if listing.option_count == len(self._codes):
             for index, code in enumerate(self._codes):
                 listing.replace_option_prompt_at_index(index, _prompt(code))
@@ -174,8 +175,8 @@ class QrScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="qr"):
-            yield Static(half_blocks(self._text), id="qr-code", markup=False)
-            yield Static(f"{self._label} · Esc closes", id="qr-label", markup=False)
+            yield Text(half_blocks(self._text), id="qr-code", markup=False)
+            yield Text(f"{self._label} · Esc closes", id="qr-label", markup=False)
 
     def on_click(self) -> None:
         self.dismiss()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Static
 
 from authenticator.tui.views.base import Heading, View
 from authenticator.tui.widgets.choice import Choice
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -27,7 +27,7 @@ class Confirm(View):
 
     def compose(self) -> ComposeResult:
         yield Heading(self._title)
-        yield Static(self._question, classes="question", markup=False)
+        yield Text(self._question, classes="question", markup=False)
         with Horizontal(classes="choices"):
             yield Choice("Y", self._button, "yes")
             yield Choice("Esc", "leave it", "no")

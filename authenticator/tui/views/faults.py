@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from authenticator.tui.views.base import View
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -46,7 +47,7 @@ Under each stands the check that it must trip; look for ✗ in the reviewer's pa
 
     def body(self) -> ComposeResult:
         yield OptionList(markup=False, compact=True)
-        yield Static("", id="fault-says", markup=False)
+        yield Text("", id="fault-says", markup=False)
 
     def first_focus(self) -> Widget:
         return self.query_one(OptionList)
@@ -74,7 +75,7 @@ Under each stands the check that it must trip; look for ✗ in the reviewer's pa
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
         fault = self._table.get(event.option.id or "")
-        says = self.query_one("#fault-says", Static)
+        says = self.query_one("#fault-says", Text)
         says.update("" if fault is None else _about(fault))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

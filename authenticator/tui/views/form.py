@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from authenticator.errors import PhoneError
 from authenticator.tui.demo_details import DEMO, TEST_PAYMENT
 from authenticator.tui.views.base import Heading, View
 from authenticator.tui.widgets.choice import Choice
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -51,11 +52,11 @@ class Form(View):
         yield Heading(self.title_text())
         with VerticalScroll(classes="form", can_focus=False):
             for field in self._fields:
-                yield Static(field.label, classes="label", markup=False)
+                yield Text(field.label, classes="label", markup=False)
                 box = Input(field.value, id=f"field-{field.name}", password=field.secret, compact=True)
                 box.cursor_blink = self.app.animation_level != "none"
                 yield box
-        yield Static("", classes="form-says", markup=False)
+        yield Text("", classes="form-says", markup=False)
         yield Choice("⏎", self.BUTTON, "send")
 
     def first_focus(self) -> Widget:
@@ -82,7 +83,7 @@ class Form(View):
 
     def say(self, text: str) -> None:
         """A line above the button."""
-        self.query_one(".form-says", Static).update(text)
+        self.query_one(".form-says", Text).update(text)
 
 
 class PaymentForm(Form):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.content import Content
-from textual.widgets import Digits, Static
+from textual.widgets import Digits
 
 from authenticator.tui import words
 from authenticator.tui.views.base import View
 from authenticator.tui.widgets.choice import Pressable
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual import events
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 APPS: Final = ("bank", "messages", "mail", "codes", "security", "setup")
 
 
-class Tile(Static, can_focus=True):
+class Tile(Text, can_focus=True):
     """An app's tile: its digit, its name, and what is new in it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,7 +71,7 @@ Ctrl+P has everything by name."""
 
     def compose(self) -> ComposeResult:
         yield Digits("", id="home-clock")
-        yield Static("", id="home-date", markup=False)
+        yield Text("", id="home-date", markup=False)
         with Grid(id="tiles"):
             for number, name in enumerate(APPS, 1):
                 yield Tile(number, name)
@@ -105,7 +106,7 @@ Ctrl+P has everything by name."""
     def tick(self) -> None:
         now = self.phone_app.handset.now()
         self.query_one("#home-clock", Digits).update(words.clock_time(now))
-        self.query_one("#home-date", Static).update("" if now is None else f"{now:%A} {now.day} {now:%B}")
+        self.query_one("#home-date", Text).update("" if now is None else f"{now:%A} {now.day} {now:%B}")
 
 
 def _preview(message: dict[str, object]) -> str:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from authenticator.tui.views.base import View
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -24,8 +25,8 @@ class Inbox(View):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "copy", "Copy code")]
 
     def body(self) -> ComposeResult:
-        yield Static("", classes="address", markup=False)
-        yield Static(self.EMPTY, classes="empty", markup=False)
+        yield Text("", classes="address", markup=False)
+        yield Text(self.EMPTY, classes="empty", markup=False)
         yield OptionList(markup=False, compact=True)
 
     def first_focus(self) -> Widget:
@@ -47,8 +48,8 @@ class Inbox(View):
         ids = [f"m{one['id']}" for one in messages]
         if ids:
             listing.highlighted = 0 if newest_chosen or chosen not in ids else ids.index(str(chosen))
-        self.query_one(".address", Static).update(self.address())
-        self.query_one(".empty", Static).display = not messages
+        self.query_one(".address", Text).update(self.address())
+        self.query_one(".empty", Text).display = not messages
 
     async def action_back(self) -> None:
         self.phone_app.mark_read(self.CHANNEL)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Digits, Static
+from textual.widgets import Digits
 
 from authenticator.tui import words
 from authenticator.tui.views.base import View
 from authenticator.tui.widgets.pin_entry import PinEntry
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +38,11 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
 
     def compose(self) -> ComposeResult:
         yield Digits("", id="lock-clock")
-        yield Static("Locked", id="lock-title", markup=False)
-        yield Static("", id="lock-news", markup=False)
-        yield Static("", id="lock-says", markup=False)
+        yield Text("Locked", id="lock-title", markup=False)
+        yield Text("", id="lock-news", markup=False)
+        yield Text("", id="lock-says", markup=False)
         yield PinEntry(digits_only=True, name="pin")
-        yield Static("", id="lock-hint", markup=False)
+        yield Text("", id="lock-hint", markup=False)
 
     def first_focus(self) -> Widget:
         return self.query_one(PinEntry)
@@ -54,15 +55,15 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
         waiting, unread = len(self.phone_app.desk.waiting()), self.phone_app.desk.unread()
         news = [words.plural(waiting, "approval") + (" waits" if waiting == 1 else " wait")] if waiting else []
         news += [words.plural(unread, "new message")] if unread else []
-        self.query_one("#lock-news", Static).update("● " + " · ".join(news) if news else "")
+        self.query_one("#lock-news", Text).update("● " + " · ".join(news) if news else "")
         self.tick()
 
     def tick(self) -> None:
         self.query_one("#lock-clock", Digits).update(words.clock_time(self.phone_app.handset.now()))
-        self.query_one("#lock-says", Static).update(self._state() or self._said)
+        self.query_one("#lock-says", Text).update(self._state() or self._said)
         snapshot = self.phone_app.desk.snapshot
         if snapshot is not None:
-            self.query_one("#lock-hint", Static).update(_hint(snapshot))
+            self.query_one("#lock-hint", Text).update(_hint(snapshot))
 
     def _state(self) -> str:
         """The truth about the lockout, if there is one."""
@@ -92,7 +93,7 @@ iPhone begins after the fourth. The sensor pauses or locks by rules of its own. 
 
     async def _try(self, attempt: Callable[[], Outcome], *, pin: bool = False) -> None:
         # The same words for a right and a wrong try until the hardware has answered.
-        self.query_one("#lock-says", Static).update("…")
+        self.query_one("#lock-says", Text).update("…")
         outcome = await self.phone_app.do(attempt)
         await self.phone_app.refresh_snapshot()
         if outcome.matched:

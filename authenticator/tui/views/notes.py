@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from authenticator.tui.views.base import Heading, View
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -28,8 +28,8 @@ class Help(View):
     def compose(self) -> ComposeResult:
         yield Heading("Help")
         with VerticalScroll():
-            yield Static(_flowing(self._about.HELP), markup=False)
-            yield Static(_keys(self._about), classes="help-keys", markup=False)
+            yield Text(_flowing(self._about.HELP), markup=False)
+            yield Text(_keys(self._about), classes="help-keys", markup=False)
 
     def first_focus(self) -> Widget:
         return self.query_one(VerticalScroll)
@@ -70,5 +70,5 @@ class Broken(View):
         self._message = message
 
     def body(self) -> ComposeResult:
-        yield Static("This phone does not start", classes="lead bad", markup=False)
-        yield Static(f"{self._message}\n\nCtrl+Q quits. Another phone: stepup-phone --home DIR", markup=False)
+        yield Text("This phone does not start", classes="lead bad", markup=False)
+        yield Text(f"{self._message}\n\nCtrl+Q quits. Another phone: stepup-phone --home DIR", markup=False)

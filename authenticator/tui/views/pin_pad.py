@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.widgets import Static
-
 from authenticator.tui.views.base import Heading, View
 from authenticator.tui.widgets.pin_entry import PinEntry
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -25,9 +24,9 @@ class PinPad(View):
 
     def compose(self) -> ComposeResult:
         yield Heading(self._title)
-        yield Static(self._why, classes="lead", markup=False)
+        yield Text(self._why, classes="lead", markup=False)
         yield PinEntry(digits_only=self._digits_only)
-        yield Static(self._hint, classes="hint", markup=False)
+        yield Text(self._hint, classes="hint", markup=False)
 
     def first_focus(self) -> Widget:
         return self.query_one(PinEntry)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from authenticator.errors import PhoneError
 from authenticator.tui.handset import LEVELS
 from authenticator.tui.views.base import View
 from authenticator.tui.views.confirm import Confirm
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -40,7 +41,7 @@ E enrols the phone again (new keys; the old ones are deleted), W wipes it."""
         super().__init__(name="security")
 
     def body(self) -> ComposeResult:
-        yield Static("This phone has no keys. E enrols it.", classes="empty", markup=False)
+        yield Text("This phone has no keys. E enrols it.", classes="empty", markup=False)
         yield OptionList(markup=False, compact=True)
 
     def first_focus(self) -> Widget:
@@ -53,7 +54,7 @@ E enrols the phone again (new keys; the old ones are deleted), W wipes it."""
         chosen = listing.highlighted
         listing.set_options([Option(_card(row, self._since(row)), id=row["keyId"]) for row in snapshot.keys])
         listing.highlighted = min(chosen or 0, len(snapshot.keys) - 1) if snapshot.keys else None
-        self.query_one(".empty", Static).display = not snapshot.keys
+        self.query_one(".empty", Text).display = not snapshot.keys
 
     def _since(self, row: dict[str, Any]) -> str:
         snapshot = self.phone_app.desk.snapshot
@@ -114,7 +115,7 @@ description field by field, and what a verifier may conclude from it."""
 
     def body(self) -> ComposeResult:
         with VerticalScroll(id="attestation-scroll"):
-            yield Static("…", id="attestation-words", markup=False)
+            yield Text("…", id="attestation-words", markup=False)
 
     def first_focus(self) -> Widget:
         return self.query_one(VerticalScroll)
@@ -124,4 +125,4 @@ description field by field, and what a verifier may conclude from it."""
 
         found = await self.phone_app.do(lambda: self.phone_app.handset.attestation(self._key_id))
         text = found if isinstance(found, str) else attested(found)
-        self.query_one("#attestation-words", Static).update(text)
+        self.query_one("#attestation-words", Text).update(text)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from authenticator.tui import words
 from authenticator.tui.views.base import View
 from authenticator.tui.views.confirm import Confirm
 from authenticator.tui.widgets.menu import Item, Menu
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -148,7 +149,7 @@ behind with it: you enrol again with the new one."""
         super().__init__(name="profiles")
 
     def body(self) -> ComposeResult:
-        yield Static("Keys and enrolments stay with the old phone.", classes="lead", markup=False)
+        yield Text("Keys and enrolments stay with the old phone.", classes="lead", markup=False)
         yield OptionList(markup=False, compact=True)
 
     def first_focus(self) -> Widget:

@@ -6,11 +6,12 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Button, Static
+from textual.widgets import Button
 
 from authenticator.errors import PhoneError
 from authenticator.tui.demo_details import DEMO, TEST_PAYMENT
 from authenticator.tui.views.base import View
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -58,9 +59,9 @@ C enrols with another user, dialect or phone."""
         self.lost = lost
 
     def compose(self) -> ComposeResult:
-        yield Static("A phone for your bank's step-up", id="welcome-title", markup=False)
-        yield Static("", id="welcome-steps", markup=False)
-        yield Static("", id="welcome-says", markup=False)
+        yield Text("A phone for your bank's step-up", id="welcome-title", markup=False)
+        yield Text("", id="welcome-steps", markup=False)
+        yield Text("", id="welcome-says", markup=False)
         button = Button("", id="welcome-next")
         button.can_focus = False
         yield button
@@ -83,8 +84,8 @@ C enrols with another user, dialect or phone."""
     def set_step(self, step: Step, says: str) -> None:
         """Show where the newcomer stands, and what Enter does."""
         self.step = step
-        self.query_one("#welcome-steps", Static).update(self._list())
-        self.query_one("#welcome-says", Static).update(says)
+        self.query_one("#welcome-steps", Text).update(self._list())
+        self.query_one("#welcome-says", Text).update(says)
         button = self.query_one("#welcome-next", Button)
         button.display = step in _BUTTONS
         button.label = _BUTTONS.get(step, "")

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
+
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual import events
 
 
-class Pressable(Static):
+class Pressable(Text):
     """Posts `Pressed` when it is clicked."""
 
     class Pressed(Message):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Static
+
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual import events
@@ -22,7 +23,7 @@ _COMMON: Final = ("question_mark", "f2")
 _PALETTE: Final = "ctrl+p"
 
 
-class Hint(Static):
+class Hint(Text):
     """One key and what it does; a click presses it."""
 
     def __init__(self) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from authenticator.errors import PhoneError
 from authenticator.tui import reviewing
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -39,12 +39,12 @@ class Pane(VerticalScroll, can_focus=True):
 
     def compose(self) -> ComposeResult:
         for name in ("traffic", "signed", "verdict"):
-            yield Static("", id=f"pane-{name}-title", classes="pane-title", markup=False)
-            yield Static("", id=f"pane-{name}", classes="pane-part", markup=False)
+            yield Text("", id=f"pane-{name}-title", classes="pane-title", markup=False)
+            yield Text("", id=f"pane-{name}", classes="pane-part", markup=False)
 
     def on_mount(self) -> None:
         for name, title in (("traffic", "On the wire"), ("signed", "Will be signed"), ("verdict", "Verdict")):
-            self.query_one(f"#pane-{name}-title", Static).update(title)
+            self.query_one(f"#pane-{name}-title", Text).update(title)
         self.set_interval(POLL_SECONDS, self._poll)
         self._poll()
 
@@ -77,7 +77,7 @@ class Pane(VerticalScroll, can_focus=True):
             facts = await self.phone_app.do(lambda: reviewing.look(handset, after, self._facts, force=stale))
         except PhoneError as error:
             self._stale = True
-            self.query_one("#pane-traffic", Static).update(Content(self.phone_app.in_words(error)))
+            self.query_one("#pane-traffic", Text).update(Content(self.phone_app.in_words(error)))
             return
         if facts is not None:
             # A call is logged before it is answered, and recorded after: look once more for the newest.
@@ -87,12 +87,12 @@ class Pane(VerticalScroll, can_focus=True):
 
     def _show(self) -> None:
         most = reviewing.FEW_CALLS if self.size.height < TALL else reviewing.SHOWN_CALLS
-        self.query_one("#pane-traffic", Static).update(reviewing.traffic(self._facts, most))
-        self.query_one("#pane-verdict", Static).update(reviewing.verdict(self._facts, whole=self._all))
+        self.query_one("#pane-traffic", Text).update(reviewing.traffic(self._facts, most))
+        self.query_one("#pane-verdict", Text).update(reviewing.verdict(self._facts, whole=self._all))
         self._show_signed()
 
     def _show_signed(self) -> None:
         desk = self.phone_app.desk
         title = "Was signed" if desk.signed is not None else "Will be signed"
-        self.query_one("#pane-signed-title", Static).update(title)
-        self.query_one("#pane-signed", Static).update(reviewing.signing(desk.shown, desk.signed))
+        self.query_one("#pane-signed-title", Text).update(title)
+        self.query_one("#pane-signed", Text).update(reviewing.signing(desk.shown, desk.signed))

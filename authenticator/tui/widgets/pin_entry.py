@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.binding import Binding, BindingType
 from textual.containers import Center, Grid, Vertical
 from textual.message import Message
-from textual.widgets import Static
+
+from authenticator.tui.widgets.text import Text
 
 if TYPE_CHECKING:
     from textual import events
@@ -17,7 +18,7 @@ LONGEST: Final = 16
 _KEYS: Final = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "⌫", "0", "✓")
 
 
-class Key(Static):
+class Key(Text):
     """One key of the pad, for the mouse."""
 
     class Pressed(Message):
@@ -57,7 +58,7 @@ class PinEntry(Vertical, can_focus=True):
         self._digits = ""
 
     def compose(self) -> ComposeResult:
-        yield Static("○ ○ ○ ○", classes="dots")
+        yield Text("○ ○ ○ ○", classes="dots")
         with Center(), Grid(classes="keypad"):
             for key in _KEYS:
                 yield Key(key)
@@ -97,4 +98,4 @@ class PinEntry(Vertical, can_focus=True):
     def _show(self) -> None:
         typed = len(self._digits)
         dots = ["●"] * typed + ["○"] * max(0, 4 - typed)
-        self.query_one(".dots", Static).update(" ".join(dots))
+        self.query_one(".dots", Text).update(" ".join(dots))

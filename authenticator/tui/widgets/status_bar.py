@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
+
+from authenticator.tui.widgets.text import Text
 
 
 class StatusBar(Vertical):
@@ -15,26 +16,26 @@ class StatusBar(Vertical):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="status-line"):
-            yield Static("--:--", id="clock", markup=False)
-            yield Static("", id="model", markup=False)
-            yield Static("", id="signs", markup=False)
-        yield Static("", id="fault-mark", markup=False)
-        yield Static("", id="notice", markup=False)
+            yield Text("--:--", id="clock", markup=False)
+            yield Text("", id="model", markup=False)
+            yield Text("", id="signs", markup=False)
+        yield Text("", id="fault-mark", markup=False)
+        yield Text("", id="notice", markup=False)
 
     def set_line(self, clock: str, model: str, signs: str) -> None:
         """Clock, model, and the signs at the right."""
         for name, text in (("#clock", clock), ("#model", model), ("#signs", signs)):
-            self.query_one(name, Static).update(text)
+            self.query_one(name, Text).update(text)
 
     def set_fault(self, name: str | None) -> None:
         """Nobody should forget that the phone lies on purpose."""
-        mark = self.query_one("#fault-mark", Static)
+        mark = self.query_one("#fault-mark", Text)
         mark.display = name is not None
         mark.update(f"⚠ {name}")
 
     def set_notice(self, text: str, kind: str = "") -> None:
         """A line of news; empty for none. `kind`: `good`, `bad` or nothing."""
-        notice = self.query_one("#notice", Static)
+        notice = self.query_one("#notice", Text)
         notice.display = bool(text)
         notice.set_class(kind == "good", "-good")
         notice.set_class(kind == "bad", "-bad")
