@@ -23,6 +23,8 @@ demo: $(VENV)/.installed  ## the main job, end to end, with no set-up
 phone: $(VENV)/.installed  ## a server and the phone, together
 	@$(BIN)/stepup-phone --with-server
 
+# Bytecode is kept even where the environment says otherwise: without it every one of the suite's processes compiles the product anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev  ## the whole test suite
 	$(PYTEST)
 

@@ -17,7 +17,7 @@ NEEDS = "import cryptography, httpx2, msgspec, nacl, platformdirs, rich, starlet
 
 
 def run(python: str, seed: str, count: int, log: Path, *, hash_seed: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed}
     command = [python, str(PROGRAM), seed, str(count), str(log)]
     return subprocess.Popen(
         command, cwd=log.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -43,7 +43,7 @@ def run_pytest(tmp_path: Path) -> Callable[..., Ran]:
             *options,
         ]
         # Of the plugins that happen to be installed here some take seconds to import; beside them ours run in test_from_the_wheel.
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
         return Ran(done.returncode, done.stdout + done.stderr)
