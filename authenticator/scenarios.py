@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from authenticator.approving import client_request, fetch, sign
+from authenticator.approving import client_request, decline, fetch, sign
 from authenticator.apps.bank import BankApp
 from authenticator.ceremonies import HONEST, Draft, Edits, Scene, same
 from authenticator.client import Call
@@ -162,6 +162,15 @@ def _login_for_payment(draft: Draft, scene: Scene) -> Draft:
     return msgspec.structs.replace(draft, type="webauthn.get", challenge=challenge, payment=None)
 
 
+def _declined_then_header(stage: Stage, phone: Phone) -> Verdict:
+    """The phone says no; then it is made to sign all the same, and the client's call carries the signature."""
+    client = _client(stage, phone)
+    transaction_id = client.start(ORDER)
+    decline(phone, stage.server, transaction_id)
+    client.send(_evidence(client, stage, transaction_id))
+    return verdict_of(phone, stage, transaction_id)
+
+
 def _old_phone(stage: Stage, phone: Phone) -> Verdict:
     client = _client(stage, phone)
     transaction_id = client.start(ORDER)
@@ -270,6 +279,12 @@ _ALL: Final = (
         story="The user was asked to log in; what they signed is offered for a payment.",
         trips=("assertion.type", "binding.order", "binding.amount", "binding.payee", "binding.context"),
         play=lambda stage, phone: play_bank_payment(Edits(draft=_login_for_payment), stage, phone, biometric=False),
+    ),
+    Scenario(
+        name="declined-then-header",
+        story="The user declined on the phone; the client's call brings a signature made after that.",
+        trips=("evidence.approved",),
+        play=_declined_then_header,
     ),
     Scenario(
         name="old-phone",

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -41,7 +41,9 @@ from server_stub.trust import Trust
 from server_stub.verdict import Finding, Outcome
 
 NONCE_LIFE = timedelta(seconds=120)
-Stage = Literal["accepted", "blocked", "transaction", "elements"]
+# The declined attempt that ends its identifier: a client that is told no asks no more than so often.
+MOST_DECLINED: Final = 5
+Stage = Literal["accepted", "blocked", "transaction", "declined", "elements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How an attempt ended. `stage` names what refused it: a block, the transaction's state, or the elements together."""
+    """How an attempt ended. `stage` names what refused it: a block, the transaction's state, its user's no, or the elements together."""
 
     accepted: bool
     stage: Stage
@@ -196,6 +198,8 @@ def attempt(
     decision = Decision(good, _stage(findings, good), transaction.attempts, findings, case)
     if decision.stage in ("accepted", "elements"):
         _evaluated(unit, transaction, session, user, this, decision)
+    elif decision.stage == "declined":
+        _declined(unit, transaction, session, this, decision)
     else:
         _log_attempt(unit, transaction, session, this, decision, outcome="not_evaluated")
     unit.put_transaction(transaction)
@@ -230,6 +234,7 @@ def gather(unit: UnitOfWork, transaction: Transaction, session: Session, user: U
     elif this.device_required and transaction.assertion is not None and own:
         source, text = "delivered", transaction.assertion
     credential, nonce = _look_up(unit, text)
+    declined = transaction.outcome == "declined" and own
     return Evidence(
         now=unit.now,
         attempt=transaction.attempts,
@@ -238,9 +243,9 @@ def gather(unit: UnitOfWork, transaction: Transaction, session: Session, user: U
         caller=CallerFacts(
             user=session.user, session=session.id, failures=user.failures, blocked=blocked(user, unit.now)
         ),
-        secret=this.secret,
+        secret=_not_compared(this.secret) if declined else this.secret,
         prior=this.prior,
-        declined=transaction.outcome == "declined" and own,
+        declined=declined,
         evidence_source=source,
         assertion=text,
         assertion_unreadable=unreadable,
@@ -249,6 +254,11 @@ def gather(unit: UnitOfWork, transaction: Transaction, session: Session, user: U
         device_required=this.device_required,
         transport=this.transport,
     )
+
+
+def _not_compared(secret: SecretFacts | None) -> SecretFacts | None:
+    """A secret that came beside the user's no: whether it was right is not looked at, and not kept."""
+    return None if secret is None else SecretFacts(kind=secret.kind, channel=secret.channel)
 
 
 def transaction_facts(transaction: Transaction) -> TransactionFacts:
@@ -274,6 +284,8 @@ def _stage(findings: tuple[Finding, ...], good: bool) -> Stage:
                 return "blocked"
             if finding.check.startswith("transaction."):
                 return "transaction"
+            if finding.check == "evidence.approved":
+                return "declined"
     return "elements"
 
 
@@ -311,6 +323,15 @@ def _evaluated(
         trigger=decision.evidence.transaction.trigger,
     )
     _count_uses(unit, decision.case)
+
+
+def _declined(unit: UnitOfWork, transaction: Transaction, session: Session, this: Try, decision: Decision) -> None:
+    """The phone's user said no: nothing was evaluated, so nothing counts as a failure; the fifth no ends the identifier."""
+    _log_attempt(unit, transaction, session, this, decision, outcome="declined")
+    declined = transaction.document.get("declined", 0) + 1
+    transaction.document["declined"] = declined
+    if declined >= MOST_DECLINED:
+        transaction.state = "VOID"
 
 
 def _count_uses(unit: UnitOfWork, case: Case) -> None:

@@ -13,6 +13,7 @@ from server_stub.evidence import SecretFacts, user_handle
 
 NO_SECRET: Final = NotApplicable("method-has-no-secret")
 NO_CODE: Final = NotApplicable("not-a-one-time-code")
+NO_DEVICE: Final = NotApplicable("method-without-device")
 NOT_ASKED: Final = NotApplicable("method-does-not-send-it")
 
 # Secrets that the user knows or keeps: they do not expire by themselves and are used again.
@@ -106,7 +107,9 @@ def secret_refresh_token(case: Case) -> Result:
 
 
 def approved(case: Case) -> Result:
-    return Failure("declined", "the user's approval on the phone", "declined") if case.evidence.declined else None
+    if case.evidence.declined:
+        return Failure("declined", "the user's approval on the phone", "declined")
+    return None if case.evidence.device_required else NO_DEVICE
 
 
 def present(case: Case) -> Result:
@@ -182,6 +185,9 @@ TRANSACTION: Final = (
     "transaction.live",
 )
 
+# Whether a secret was right is nobody's business once the user has said no.
+_APPROVED: Final = (*TRANSACTION, "evidence.approved")
+
 CALL: Final[tuple[Check[Case], ...]] = (
     Check("user.not_blocked", "RTS Art. 4(3)(b), 4(4)", not_blocked),
     Check("transaction.user", "RTS Art. 35(3), 35(4)", transaction_user, _BLOCK),
@@ -190,18 +196,18 @@ CALL: Final[tuple[Check[Case], ...]] = (
         "transaction.issued", "RTS Art. 4(1): an authentication code is accepted only once", transaction_issued, _BLOCK
     ),
     Check("transaction.live", "RTS Art. 4(3)(d)", transaction_live, _BLOCK),
-    Check("secret.correct", "PSD2 Art. 4(30); RTS Art. 4(1), 6", secret_correct, TRANSACTION),
-    Check("secret.fresh", "RTS Art. 4(2)(b)", secret_fresh, (*TRANSACTION, "secret.correct")),
+    Check("evidence.approved", "PSD2 Art. 64(1): consent of the payer", approved),
+    Check("secret.correct", "PSD2 Art. 4(30); RTS Art. 4(1), 6", secret_correct, _APPROVED),
+    Check("secret.fresh", "RTS Art. 4(2)(b)", secret_fresh, (*_APPROVED, "secret.correct")),
     Check(
-        "secret.unused", "RTS Art. 4(1): a code is accepted only once", secret_unused, (*TRANSACTION, "secret.correct")
+        "secret.unused", "RTS Art. 4(1): a code is accepted only once", secret_unused, (*_APPROVED, "secret.correct")
     ),
-    Check("secret.newest", "RTS Art. 4(2)(b)", secret_newest, (*TRANSACTION, "secret.correct")),
-    Check("secret.username", "RTS Art. 24(1)", secret_username, TRANSACTION),
-    Check("secret.refresh_token", "RTS Art. 4(3)(c), 35(3)", secret_refresh_token, TRANSACTION),
+    Check("secret.newest", "RTS Art. 4(2)(b)", secret_newest, (*_APPROVED, "secret.correct")),
+    Check("secret.username", "RTS Art. 24(1)", secret_username, _APPROVED),
+    Check("secret.refresh_token", "RTS Art. 4(3)(c), 35(3)", secret_refresh_token, _APPROVED),
 )
 
 RECEIVED: Final[tuple[Check[Case], ...]] = (
-    Check("evidence.approved", "PSD2 Art. 64(1): consent of the payer", approved),
     Check("evidence.present", "RTS Art. 4(1), 7; requirement S0-1", present, ("evidence.approved",)),
     Check(
         "evidence.readable", "WebAuthn L3 section 5.1.8.1: AuthenticationResponseJSON", readable, ("evidence.present",)

@@ -143,6 +143,24 @@ def test_push_denied_from_the_headless_phone(site: Any, phone: Phone) -> None:
     assert app.pushes(phone, URL) == []
 
 
+def test_a_denied_login_has_a_verdict_that_says_so_and_counts_for_nothing(site: Any, phone: Phone) -> None:
+    for _ in range(6):
+        site.advance(600)  # so that the limit of SMS is not reached
+        site.mfa_login()
+        app.answer(phone, app.pushes(phone, URL)[0], approved=False)
+        assert site.stub("GET", "/users")[0]["failures"] == 0
+        verdict = site.verdict()
+        assert (verdict["accepted"], verdict["elements"][1:]) == (False, [])
+        found = {finding["check"]: finding["outcome"] for finding in verdict["findings"]}
+        assert (found["evidence.approved"], found["secret.correct"]) == ("fail", "not_run")
+        (attempt,) = [
+            entry["fields"]
+            for entry in site.stub("GET", "/log")
+            if entry["event"] == "sca_attempt" and entry["transaction"] == verdict["transactionId"]
+        ]
+        assert (attempt["outcome"], attempt["public_problem_id"]) == ("declined", "1312")
+
+
 def test_pending_names_the_transaction_that_the_operator_sees(site: Any, phone: Phone) -> None:
     site.mfa_login()
     (waiting,) = app.pushes(phone, URL)

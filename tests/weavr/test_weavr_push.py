@@ -140,19 +140,34 @@ def test_a_push_of_a_login_that_ended_cannot_be_approved(multi: Any, phone: Any)
 
 
 def test_five_failures_block_for_thirty_minutes(multi: Any, phone: Any, world: Any) -> None:
-    """Sections 7, 12.5: declined or badly signed alike; then CHALLENGE_LIMIT_EXCEEDED, and 423 at the biometric login."""
+    """Sections 7, 12.5: badly signed, whatever was declined between; then CHALLENGE_LIMIT_EXCEEDED, and 423 at the biometric login."""
     for number in range(5):
+        phone.decline(multi.post(f"{STEP_UP}/BIOMETRIC").json()["id"])
         answer = multi.post(f"{STEP_UP}/BIOMETRIC")
         assert answer.status_code == 200, number
-        challenge = answer.json()["id"]
-        if number % 2:
-            phone.decline(challenge)
-        else:
-            phone.approve(challenge, edits=forged("forged-signature"))
+        phone.approve(answer.json()["id"], edits=forged("forged-signature"))
     assert code(multi.post(f"{STEP_UP}/BIOMETRIC")) == (409, "CHALLENGE_LIMIT_EXCEEDED")
     assert code(multi.post("/login_via_biometrics", {"email": "alice@example.com"})) == (423, None)
     world.advance(30 * 60)
     assert multi.post("/login_via_biometrics", {"email": "alice@example.com"}).status_code == 200
+
+
+def test_whoever_floods_a_phone_with_pushes_locks_nobody_out(multi: Any, phone: Any, world: Any) -> None:
+    """The user's own no counts as no failure: not at a step-up, not at a login."""
+    for number in range(6):
+        challenge = multi.post(f"{STEP_UP}/BIOMETRIC").json()["id"]
+        phone.decline(challenge)
+        login = multi.post("/login_via_biometrics", {"email": "alice@example.com"})
+        assert login.status_code == 200, number
+        phone.decline(login.json()["challengeId"])
+        for name in (challenge, login.json()["challengeId"]):
+            assert [f["check"] for f in world.verdict(name)["findings"] if f["outcome"] == "fail"] == [
+                "evidence.approved"
+            ]
+    tried = [entry["fields"]["outcome"] for entry in world.stub("GET", "/log") if entry["event"] == "sca_attempt"]
+    assert tried[-12:] == ["declined"] * 12
+    assert world.stub("GET", "/users")[0]["failures"] == 0
+    assert multi.login().status_code == 200
 
 
 # --- what the embedder hears -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from device_keys.encoding import FormatError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 REGISTRATION: Final = "push-registration"
 CODES: Final = Codes(wrong=1297, expired=1296, used=1311, missing=1297, absent=1313)
+DENIED: Final = replace(CODES, wrong=1312)
 RSA_BITS: Final = 2048
 
 
@@ -178,24 +180,18 @@ async def answer_push(server: Server, call: Call) -> Reply:
         good = signed_by(
             device["publicKey"], signature, verify + (query_text(call, "secondfactorauthenticationtoken") or "")
         )
-        if good and verify == "No":
-            return _denied(unit, session, transaction)
-        outcome = judge(
-            server, unit, call, session, "PUSH", Observed("device-key", "right" if good else "wrong", "push", transaction), CODES, "login"
-        )  # fmt: skip
-        return outcome if isinstance(outcome, Reply) else Reply(200, {"IsPosted": True})
-
-
-def _denied(unit: UnitOfWork, session: Session, transaction: Transaction) -> Reply:
-    """The phone's user said no: the login is over. That is no failed attempt of theirs."""
-    transaction.state, transaction.outcome = "VOID", "declined"
-    transaction.document["denied"] = True
-    unit.put_transaction(transaction)
-    unit.log(
-        "sca_attempt", dialect=NAME, user=session.user, session=session.id, transaction=transaction.id, outcome="not_evaluated",
-        method="PUSH", internal_reason=["declined"], public_problem_id="1312",
-    )  # fmt: skip
-    return Reply(200, {"IsPosted": True})
+        observed = Observed("device-key", "right" if good else "wrong", "push", transaction)
+        denied = good and verify == "No"
+        if denied:
+            transaction.outcome = "declined"
+        outcome = judge(server, unit, call, session, "PUSH", observed, DENIED if denied else CODES, "login")
+        if denied:  # the login is over; that is no failed attempt of its user
+            transaction.state = "VOID"
+            transaction.document["denied"] = True
+            unit.put_transaction(transaction)
+        elif isinstance(outcome, Reply):
+            return outcome
+        return Reply(200, {"IsPosted": True})
 
 
 def collect(unit: UnitOfWork, call: Call) -> tuple[Session, User]:
