@@ -19,6 +19,7 @@ import pytest
 from authenticator.cli import main as phone_main
 from authenticator.server_process import running_server
 from server_stub.cli import main as server_main
+from tests.support.http import open_http
 
 PROGRAMS: dict[str, Callable[..., int]] = {"authenticator": phone_main, "server_stub": server_main}
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
@@ -54,7 +55,7 @@ def url() -> Iterator[str]:
 @pytest.fixture
 def http(url: str) -> Iterator[httpx2.Client]:
     """The server as fresh, on the system's time."""
-    with httpx2.Client(base_url=url, timeout=20) as client:
+    with open_http(url) as client:
         assert client.post("/_stub/reset").is_success
         assert client.put("/_stub/clock", json={"frozen": False}).is_success
         yield client

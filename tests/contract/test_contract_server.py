@@ -15,6 +15,7 @@ from cryptography import x509
 
 from authenticator.server_process import running_server
 from device_keys.encoding import b64url_decode, b64url_encode, cbor_decode
+from tests.support.http import open_http
 
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
 PASSCODE = "111234"
@@ -101,7 +102,7 @@ def test_one_dialect_stands_at_the_root_and_the_options_hold(command: Command) -
     """`--dialect --methods --fixed-otp --token --policy --clock` together; device and operator routes stay where they are."""
     options = ["--dialect", "bank", "--methods", "PASSCODE", "--fixed-otp", "123456", "--token", "sesame"]
     options += ["--policy", "lenient", "--clock", "2027-03-01T10:00:00Z", "--seed", "abc", "--database", "memory"]
-    with running_server("--port", "0", *options) as url, httpx2.Client(base_url=url) as http:
+    with running_server("--port", "0", *options) as url, open_http(url) as http:
         assert http.get("/_stub/health").status_code == 401
         http.headers["Authorization"] = "Bearer sesame"
         assert http.get("/_stub/clock").json() == {"now": "2027-03-01T10:00:00.000000Z", "frozen": True}
@@ -143,10 +144,11 @@ def test_trust_anchors_and_revocation_list_decide_whom_the_server_believes(comma
 
     def outcome_of_a_payment(url: str, check: str) -> tuple[bool, str]:
         command("authenticator", "pay", "--amount", "1.00", "--passcode", PASSCODE, "--server", url)
-        newest = httpx2.get(f"{url}/_stub/transactions").json()[0]["transactionId"]
+        with open_http(url) as http:
+            newest = http.get("/_stub/transactions").json()[0]["transactionId"]
+            verdict = http.get(f"/_stub/transactions/{newest}/verdict").json()
         ran = command("server_stub", "evidence", newest, "--server", url)
         (tmp_path / "bundle.json").write_text(ran.out)
-        verdict = httpx2.get(f"{url}/_stub/transactions/{newest}/verdict").json()
         return verdict["accepted"], {one["check"]: one["outcome"] for one in verdict["findings"]}[check]
 
     port = ["--port", "0"]

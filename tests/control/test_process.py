@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from tests.control.conftest import ROOT
+from tests.support.http import open_http
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -45,10 +45,10 @@ def test_events_are_streamed_and_sigterm_ends_it_within_five_seconds(process: su
     line = process.stdout.readline()
     assert line.startswith("Listening on http://127.0.0.1:")
     url = line.removeprefix("Listening on ").strip()
-    with httpx2.Client(base_url=url, trust_env=False) as http, http.stream("GET", "/events") as stream:
+    with open_http(url) as http, http.stream("GET", "/events") as stream:
         lines = stream.iter_lines()
         assert next(lines).startswith("retry:")
-        name = httpx2.post(f"{url}{ROOT}", json={}).json()["value"]
+        name = http.post(ROOT, json={}).json()["value"]
         seen = [next(lines) for _ in range(6)]
         assert "event: added" in seen
         assert any(name in line for line in seen)
@@ -63,14 +63,16 @@ def test_its_phones_go_with_it_unless_they_have_a_home(tmp_path: Path) -> None:
     process = start(tmp_path, "--home", str(tmp_path / "home"), "--json")
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"]
-    name = httpx2.post(f"{url}{ROOT}", json={}).json()["value"]
-    httpx2.put(f"{url}{ROOT}/{name}/clock", json={"skewSeconds": 1})
+    with open_http(url) as http:
+        name = http.post(ROOT, json={}).json()["value"]
+        http.put(f"{ROOT}/{name}/clock", json={"skewSeconds": 1})
     process.terminate()
     process.communicate(timeout=8)
     again = start(tmp_path, "--home", str(tmp_path / "home"), "--json")
     assert again.stdout is not None
     url = json.loads(again.stdout.readline())["url"]
-    (phone,) = httpx2.get(f"{url}{ROOT}").json()["value"]
+    with open_http(url) as http:
+        (phone,) = http.get(ROOT).json()["value"]
     again.terminate()
     again.communicate(timeout=8)
     assert (phone["authenticatorId"], phone["skewSeconds"]) == (name, 1.0)

@@ -19,6 +19,7 @@ from authenticator.phone import Phone
 from authenticator.profiles import PROFILES
 from authenticator.server_process import running_server
 from authenticator.state import BIOMETRIC
+from tests.support.http import open_http
 
 ORDINARY = ("pixel-9", "iphone-17")
 
@@ -31,7 +32,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def http(url: str) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=url, timeout=20) as client:
+    with open_http(url) as client:
         assert client.post("/_stub/reset").is_success
         yield client
         assert client.put("/_stub/clock", json={"frozen": False}).is_success
@@ -71,7 +72,8 @@ def honest_outcomes(fault: Fault, stage: Stage, home: Path) -> dict[str, str]:
         phone.close()
         assert verdict["accepted"] is True, [f for f in verdict["findings"] if f["outcome"] in ("fail", "not_run")]
         HONEST_RUNS[key] = outcomes(verdict)
-        httpx2.post(f"{stage.server}/_stub/reset")
+        with open_http(stage.server) as http:
+            http.post("/_stub/reset")
     return HONEST_RUNS[key]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from authenticator.faults.flows import Stage
 from authenticator.phone import Phone
 from authenticator.scenarios import SCENARIOS, Scenario
 from authenticator.server_process import running_server
+from tests.support.http import open_http
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,10 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def clean(url: str) -> Iterator[str]:
-    assert httpx2.post(f"{url}/_stub/reset").is_success
-    yield url
-    assert httpx2.put(f"{url}/_stub/clock", json={"frozen": False}).is_success
+    with open_http(url) as http:
+        assert http.post("/_stub/reset").is_success
+        yield url
+        assert http.put("/_stub/clock", json={"frozen": False}).is_success
 
 
 @pytest.mark.parametrize("scenario", [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS.values()])

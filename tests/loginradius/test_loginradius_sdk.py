@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pyotp
 import pytest
 import uvicorn
@@ -19,6 +18,7 @@ from server_stub.database import MEMORY, open_database
 from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
+from tests.support.http import open_http
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own modules and what they import
@@ -79,20 +79,23 @@ def sdk(make_sdk: Callable[..., Any]) -> Any:
 
 
 def newest_code(base: str, channel: str) -> str:
-    messages = httpx2.get(f"{base}/_stub/messages", params={"channel": channel}).json()
+    with open_http(base) as http:
+        messages = http.get("/_stub/messages", params={"channel": channel}).json()
     code: str = messages[-1]["code"]
     return code
 
 
 def server_now(base: str) -> datetime:
-    return datetime.fromisoformat(httpx2.get(f"{base}/_stub/clock").json()["now"])
+    with open_http(base) as http:
+        return datetime.fromisoformat(http.get("/_stub/clock").json()["now"])
 
 
 def add_authenticator(sdk: Any, base: str, access: str) -> pyotp.TOTP:
     totp = pyotp.TOTP(sdk.mfa.mfa_configure_by_access_token(access)["ManualEntryCode"])
     answer = sdk.mfa.mfa_verify_authenticator_code(access, {"authenticatorcode": totp.at(server_now(base))})
     assert answer["Uid"]
-    httpx2.post(f"{base}/_stub/clock/advance", json={"seconds": 60})
+    with open_http(base) as http:
+        http.post("/_stub/clock/advance", json={"seconds": 60})
     return totp
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from authenticator.cli import main
 from authenticator.server_process import running_server
+from tests.support.http import open_http
 
 USER, API_KEY = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765", {"X-APIKEY": "demo-api-key"}
 ORDER = {
@@ -33,7 +34,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def client(server: str) -> Iterator[httpx2.Client]:
     """A bank client that knows nothing of devices."""
-    with httpx2.Client(base_url=server, headers=API_KEY) as http:
+    with open_http(server, headers=API_KEY) as http:
         assert http.post("/_stub/reset").is_success
         yield http
 
@@ -202,7 +203,7 @@ def test_a_seeded_phone_and_server_repeat_byte_for_byte(tmp_path: Path, monkeypa
         with running_server("--dialect", "bank", "--port", "0", "--database", "memory", *options) as url:
             shared = ("--server", url, "--home", str(tmp_path / run), "--json")
             assert main(["enrol", "--passcode", "111234", "--seed", "phone", *shared], stdout=io.StringIO()) == 0
-            with httpx2.Client(base_url=url, headers=API_KEY) as http:
+            with open_http(url, headers=API_KEY) as http:
                 transaction_id = Client(http).start()
                 out = io.StringIO()
                 arguments = ["approve", transaction_id, "--sign-only", "--biometric", *shared]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from authenticator.apps.bank import BankApp, Means, domestic_payment
@@ -17,6 +16,7 @@ from authenticator.faults import APPROVE, ENROL, FAULTS, PAY, SIGN_ONLY, Fault, 
 from authenticator.phone import Phone
 from authenticator.server_process import running_server
 from authenticator.state import POSSESSION
+from tests.support.http import open_http
 
 Make = Callable[..., Any]
 
@@ -29,11 +29,10 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def clean_server(server: str) -> Iterator[str]:
-    with httpx2.Client() as http:
-        assert http.post(f"{server}/_stub/reset").is_success
-    yield server
-    with httpx2.Client() as http:
-        assert http.put(f"{server}/_stub/clock", json={"now": None, "frozen": False}).status_code < 500
+    with open_http(server) as http:
+        assert http.post("/_stub/reset").is_success
+        yield server
+        assert http.put("/_stub/clock", json={"now": None, "frozen": False}).status_code < 500
 
 
 def test_a_fault_in_the_bank_app_is_refused_like_any_other(clean_server: str, tmp_path: Path, applicant: Make) -> None:

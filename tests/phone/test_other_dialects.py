@@ -13,6 +13,7 @@ import pytest
 
 from authenticator.cli import main
 from authenticator.server_process import running_server
+from tests.support.http import open_http
 
 Phone = Callable[..., Any]
 WEAVR = {"api-key": "demo-api-key"}
@@ -28,7 +29,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def http(server: str) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server) as client:
+    with open_http(server) as client:
         assert client.post("/_stub/reset").is_success
         yield client
 

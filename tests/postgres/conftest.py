@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import psycopg
 import pytest
 
@@ -21,6 +20,7 @@ from server_stub.database import open_database
 from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
+from tests.support.http import open_http
 
 from ..server.conftest import (  # noqa: F401  (fixtures)
     LiveServer,
@@ -140,7 +140,7 @@ def standing_fleet(cluster: Cluster) -> Iterator[list[LiveServer]]:
 @pytest.fixture
 def fleet(standing_fleet: list[LiveServer]) -> Iterator[list[LiveServer]]:
     """The standing fleet over an emptied database, on the system's time."""
-    with httpx2.Client(base_url=standing_fleet[0].url, timeout=20) as http:
+    with open_http(standing_fleet[0].url) as http:
         assert http.post("/_stub/reset").is_success
         assert http.put("/_stub/clock", json={"frozen": False}).is_success
     yield standing_fleet

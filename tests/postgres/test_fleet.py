@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-import httpx2
 import pytest
 
 from server_stub.cli import main as server_command
+from tests.support.http import open_http
 
 from ..server.conftest import USER, Bank, Handset, LiveServer
 from ..server.test_races import at_once
@@ -128,7 +128,7 @@ def test_workers_share_one_port_and_one_postgresql(
     bank.login()
     for _ in range(4):
         transaction = stepped_up(bank, handset)
-        with_own = [Bank(httpx2.Client(base_url=server.url, timeout=20), access=bank.access) for _ in range(8)]
+        with_own = [Bank(open_http(server.url), access=bank.access) for _ in range(8)]
         answers = at_once([partial(client.pay, transaction) for client in with_own])
         for client in with_own:
             client.http.close()

@@ -17,6 +17,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.http import open_http
+
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
 PASSCODE = "111234"
 KEY = {"X-APIKEY": "demo-api-key"}
@@ -94,8 +96,8 @@ class World:
     def verdicts(self, transaction_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
-            url = f"{self.server}/_stub/transactions/{transaction_id}/verdict?attempt={len(found) + 1}"
-            answer = httpx2.get(url)
+            with open_http(self.server) as http:
+                answer = http.get(f"/_stub/transactions/{transaction_id}/verdict?attempt={len(found) + 1}")
             if answer.status_code == 404:
                 return found
             found.append(answer.json())
@@ -116,7 +118,7 @@ class Client:
     """An unchanged client of the bank's API: it knows nothing of devices. Two methods, as the bank publishes them."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        self.http = httpx2.Client(base_url=url, headers=KEY, trust_env=False, **options)
+        self.http = open_http(url, headers=KEY, **options)
         self.tokens: dict[str, str] = {}
 
     def login(self) -> Client:

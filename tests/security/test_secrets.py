@@ -17,6 +17,7 @@ import pytest
 from authenticator import approving
 from authenticator.enrolling import Applicant, enrol
 from authenticator.phone import Phone
+from tests.support.http import open_http
 
 from ..server.conftest import NUMBER, ORDER, USER, Bank
 
@@ -75,7 +76,7 @@ def tell(story: Story) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("Listening on ").strip()
         try:
-            with httpx2.Client(base_url=url, timeout=30, headers={}) as http:
+            with open_http(url, timeout=30) as http:
                 play(story, url, http)
         finally:
             process.terminate()

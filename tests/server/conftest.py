@@ -21,6 +21,7 @@ from server_stub.database import MEMORY, open_database
 from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
+from tests.support.http import open_http
 
 from ..in_process import InProcessClient
 
@@ -226,7 +227,7 @@ class LiveServer:
             self.process.stdout.close()
 
     def bank(self) -> Bank:
-        self.clients.append(httpx2.Client(base_url=self.url, timeout=20))
+        self.clients.append(open_http(self.url))
         return Bank(self.clients[-1])
 
     def hang_up(self) -> None:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from server_stub.cli import main as server_command
+from tests.support.http import open_http
 
 from .conftest import USER, Handset, LiveServer
 
@@ -68,7 +69,7 @@ def test_sigterm_ends_the_server_within_five_seconds_with_a_stream_open(live: Ca
     """DESIGN section 2."""
     server = live("--database", "memory")
     with (
-        httpx2.Client(base_url=server.url) as client,
+        open_http(server.url) as client,
         client.stream("GET", "/device/v1/events?to=%2B447700900123") as stream,
     ):
         assert stream.status_code == 200
