@@ -31,7 +31,7 @@ from authenticator.control_messages import (
 )
 from authenticator.control_phones import ControlledPhone, Phones, outcome_of
 from authenticator.errors import PhoneError, Refused, UsageError
-from device_keys.clock import parse_instant
+from device_keys.clock import parse_clock
 from device_keys.encoding import FormatError
 
 
@@ -205,7 +205,7 @@ def set_phone_clock(control: Control, phone: ControlledPhone, asked: Asked) -> d
 
 def _instant(text: str) -> Any:
     try:
-        return parse_instant(text, "now")
+        return parse_clock(text, "now")
     except FormatError as error:
         raise UsageError(str(error), field="now") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from device_keys.clock import Clock, genuine, system_clock
+from device_keys.clock import Clock, check_calendar, genuine, system_clock
 
 
 class NetworkTime:
@@ -28,6 +28,7 @@ class NetworkTime:
         """Follow this `Date` header; an absent or unreadable one changes nothing."""
         try:
             instant = parsedate_to_datetime(date or "")
-        except ValueError:
+            heard = check_calendar(instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC), "Date")
+        except (ValueError, TypeError, OverflowError):
             return
-        self._heard = (genuine(instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)), self._source())
+        self._heard = (genuine(heard), self._source())

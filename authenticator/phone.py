@@ -20,7 +20,7 @@ from authenticator.client import Observer, ServerClient, open_http, refusal
 from authenticator.errors import PhoneError, Refused, Unreadable, UsageError
 from authenticator.network_time import NetworkTime
 from authenticator.state import Enrolment, PhoneState, Session
-from device_keys.clock import Clock, rfc3339
+from device_keys.clock import Clock, rfc3339, within_calendar
 from device_keys.entropy import Entropy, SeededEntropy, SystemEntropy
 from device_keys.keystore import Keystore, KeystoreError, load_or_create_secret
 from device_keys.secure_hardware import SecureHardware
@@ -94,9 +94,9 @@ class Phone:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
-        """The phone's own time: network time or the clock given, plus its skew."""
+        """The phone's own time: network time or the clock given, plus its skew; it stops at the ends of the years that clocks show."""
         clock = self._clock or self._network_time
-        return clock() + timedelta(seconds=self._state.skew_seconds)
+        return within_calendar(clock(), timedelta(seconds=self._state.skew_seconds))
 
     def use_clock(self, clock: Clock | None) -> None:
         """Follow this clock from here on; None: network time."""

@@ -118,7 +118,7 @@ def report(options: argparse.Namespace, out: TextIO) -> int:
 
 def appraise(options: argparse.Namespace, out: TextIO) -> int:
     """`appraise FILE`: the verdict over a bundle, offline."""
-    from device_keys.clock import parse_instant
+    from device_keys.clock import parse_clock
     from device_keys.encoding import FormatError
     from server_stub.bundle import BundleError, read_bundle
     from server_stub.bundle import appraise as judge
@@ -130,7 +130,7 @@ def appraise(options: argparse.Namespace, out: TextIO) -> int:
         why = problem.strerror if isinstance(problem, OSError) else problem
         raise CommandError(Exit.UNREADABLE, "unreadable", f"{options.file}: {why}") from problem
     try:
-        now = parse_instant(options.now, "--now") if options.now else None
+        now = parse_clock(options.now, "--now") if options.now else None
     except FormatError as problem:
         raise CommandError(Exit.USAGE, "usage", str(problem)) from problem
     try:

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TextIO
 
-from device_keys.clock import parse_instant, rfc3339
+from device_keys.clock import parse_clock, rfc3339
 from device_keys.encoding import FormatError
 from device_keys.entropy import SeededEntropy, SystemEntropy
 from server_stub.database import MEMORY, open_database
@@ -101,7 +101,7 @@ def build_server(options: argparse.Namespace) -> Server:
     server = Server(store, trust, LENIENT if options.policy == "lenient" else STRICT, settings)
     if options.clock is not None:
         try:
-            instant = parse_instant(options.clock, "--clock")
+            instant = parse_clock(options.clock, "--clock")
         except FormatError as problem:
             raise _usage(str(problem)) from problem
         with store.begin() as unit:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
 from device_keys import __version__
-from device_keys.clock import parse_instant, rfc3339
+from device_keys.clock import check_calendar, parse_clock, rfc3339
 from device_keys.encoding import FormatError, member
 from server_stub.blocking import blocked, unblock
 from server_stub.delivery import inbox
@@ -51,7 +51,7 @@ async def put_clock(server: Server, call: Call) -> Reply:
     frozen = member(body, "frozen", bool, required=False)
     with server.store.begin() as unit:
         source = server.store.source_clock
-        instant = parse_instant(text, "now") if text is not None else unit.now
+        instant = parse_clock(text, "now") if text is not None else unit.now
         if frozen is None:
             frozen = unit.clock.frozen_at is not None if text is not None else True
         if frozen:
@@ -60,15 +60,9 @@ async def put_clock(server: Server, call: Call) -> Reply:
             clock = ServerClock()
         else:
             clock = ServerClock(offset=(instant - source()) // timedelta(microseconds=1))
-        _check_calendar(clock.now(source))
+        check_calendar(clock.now(source), "now")
         unit.set_clock(clock, source)
         return _clock_reply(unit)
-
-
-def _check_calendar(instant: datetime) -> None:
-    """Far enough from the calendar's ends that every lifetime counted from here stays within it."""
-    if not 1970 <= instant.year < 9000:
-        raise FormatError("now", "an instant from 1970 to 8999")
 
 
 async def advance_clock(server: Server, call: Call) -> Reply:
@@ -79,7 +73,7 @@ async def advance_clock(server: Server, call: Call) -> Reply:
     with server.store.begin() as unit:
         source = server.store.source_clock
         later = unit.now + timedelta(seconds=seconds)  # exists: before the year 9000, and 10**10 s are 317 years
-        _check_calendar(later)
+        check_calendar(later, "seconds")
         if unit.clock.frozen_at is not None:
             clock = ServerClock(frozen_at=rfc3339(later))
         else:

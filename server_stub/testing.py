@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from device_keys.clock import parse_instant, rfc3339
+from device_keys.clock import parse_clock, parse_instant, rfc3339
 from device_keys.entropy import SeededEntropy, SystemEntropy
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
@@ -292,7 +292,7 @@ class SimulatorClock:
     def set(self, instant: datetime | str, *, frozen: bool = True) -> None:
         """The time is `instant`, and stands still there unless `frozen` is false."""
         self.times_set += 1
-        moment = parse_instant(instant) if isinstance(instant, str) else instant
+        moment = parse_clock(instant, "instant") if isinstance(instant, str) else instant
         self._do(lambda server: server.steer({"now": rfc3339(moment), "frozen": frozen}))
 
     def freeze(self) -> None:

@@ -6,7 +6,7 @@ Messages as the vendor's published Android SDK makes them (loginradius.md sectio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -15,7 +15,7 @@ from authenticator.client import Answer, Call, refusal
 from authenticator.errors import Refused, Unreadable, UsageError
 from authenticator.phone import find_profile
 from device_keys.algorithms import RS256
-from device_keys.clock import rfc3339
+from device_keys.clock import rfc3339, unix_instant
 from device_keys.encoding import FormatError, b64url_encode, member
 from device_keys.secure_hardware import CounterState, HardwareError
 
@@ -121,7 +121,7 @@ def _push(message: Any, device: dict[str, Any]) -> Push:
         token=token,
         api_key=member(message, "apikey", str),
         payload={"purpose": "login", **{name: message.get(name, "") for name in names}},
-        sent_at=datetime.fromtimestamp(member(message, "timestamp", int), UTC),
+        sent_at=unix_instant(message.get("timestamp"), "timestamp"),
         device=device,
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from authenticator import client
 from authenticator.errors import UsageError
-from device_keys.clock import Clock, parse_instant
+from device_keys.clock import Clock, parse_clock
 from device_keys.encoding import FormatError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def fixed_clock(text: str | None) -> Clock | None:
     if text is None:
         return None
     try:
-        instant = parse_instant(text, "--clock")
+        instant = parse_clock(text, "--clock")
     except FormatError as error:
         raise UsageError(str(error), field="--clock") from error
     return lambda: instant

@@ -56,7 +56,7 @@ def fresh(case: Case) -> Result:
 
 def skew(case: Case) -> Result:
     try:
-        signed_at = parse_instant(case.device.get("signedAt") or "", "device.signedAt")
+        signed_at = parse_instant(case.device.get("signedAt"), "device.signedAt")
     except FormatError:
         return Failure("unreadable", "device.signedAt as RFC 3339", "another or none")
     tolerance = _seconds(case.policy.signed_at_tolerance_seconds)
