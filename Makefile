@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PYTEST ?= $(BIN)/python -m pytest -n auto --dist worksteal -q
 
-.PHONY: demo phone test lint bench clean
+.PHONY: demo phone test test-random lint bench clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -27,6 +27,9 @@ phone: $(VENV)/.installed  ## a server and the phone, together
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev  ## the whole test suite
 	$(PYTEST)
+
+test-random: $(VENV)/.dev  ## the same in random order; the printed option repeats it: make test-random SEED=…
+	$(PYTEST) --random-order $(if $(SEED),--random-order-seed=$(SEED))
 
 lint: $(VENV)/.dev  ## linters, types, import walls
 	$(BIN)/ruff check .

@@ -19,9 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-import device_keys.genuine_dates  # noqa: F401
 from device_keys.algorithms import ES256, ES384
+from device_keys.genuine_dates import show_genuine_class
 from device_keys.secure_hardware import Signer, derive_ec_private_key
+
+show_genuine_class()
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 END: Final = datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)

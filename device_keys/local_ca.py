@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from platformdirs import user_config_path
 
-import device_keys.genuine_dates  # noqa: F401
+from device_keys.genuine_dates import show_genuine_class
+
+show_genuine_class()
+
 
 # Clients judge these certificates by the machine's own time, frozen tests included: they live from long ago to far ahead.
 NOT_BEFORE: Final = datetime(2000, 1, 1, tzinfo=UTC)

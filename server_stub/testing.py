@@ -14,6 +14,7 @@ import msgspec
 
 from device_keys.clock import parse_clock, parse_instant, rfc3339
 from device_keys.entropy import SeededEntropy, SystemEntropy
+from device_keys.genuine_dates import show_genuine_class
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
 from server_stub.policy import LENIENT, SPEC_VECTOR, STRICT
@@ -258,6 +259,7 @@ def new_server(policy: str = "strict", dialect: str = "all", seed: str | None = 
         raise ValueError(f"policy: expected one of {', '.join(POLICIES)}, not {policy!r}")
     if dialect not in ("all", *DIALECTS):
         raise ValueError(f"dialect: expected one of all, {', '.join(DIALECTS)}, not {dialect!r}")
+    show_genuine_class()
     settings = Settings(dialects=DIALECTS if dialect == "all" else (dialect,), at_root=dialect != "all", seed=seed)
     entropy = SystemEntropy() if seed is None else SeededEntropy(seed)
     server = Server(Store(open_database(MEMORY), entropy=entropy), load_trust(), POLICIES[policy], settings)

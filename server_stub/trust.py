@@ -14,7 +14,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import device_keys.genuine_dates  # noqa: F401
 from device_keys.attestation.der import read_names
 from device_keys.encoding import FormatError, parse_json_object
 

@@ -8,9 +8,11 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-import device_keys.genuine_dates  # noqa: F401
 from device_keys.encoding import FormatError
+from device_keys.genuine_dates import show_genuine_class
 from device_keys.keys import PublicKey, public_key
+
+show_genuine_class()
 
 # What the library raises for certificates that it cannot read, at loading or when a part is looked at.
 UNREADABLE: Final = (

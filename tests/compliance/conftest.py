@@ -391,7 +391,7 @@ def _write_log(stage: Stage, code: str, kind: Kind) -> None:
     stage.write("session_ended", transaction="", reason="stepped-up")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def step_up() -> Callable[..., Stage]:
     """Makes an honest step-up: `step_up("iphone", "BIOMETRIC")`."""
     return honest

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server_stub.bundle import build_bundle, read_bundle
@@ -42,7 +42,7 @@ payloads = (
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(data=st.data())
 def test_every_rule_answers_whatever_the_log_the_findings_and_the_assertion_say(
     step_up: Callable[..., Any], data: st.DataObject
@@ -68,7 +68,7 @@ def test_every_rule_answers_whatever_the_log_the_findings_and_the_assertion_say(
     assert report.two_factor in ("pass", "fail", "undetermined")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(data=st.data())
 def test_every_report_can_be_written(step_up: Callable[..., Any], data: st.DataObject) -> None:
     stage = step_up(data.draw(st.sampled_from(["android", "iphone", "self"])))

@@ -47,7 +47,7 @@ def test_a_parser_gives_a_value_or_a_format_error(name: str, examples: int) -> N
     seeds = target.seeds()
 
     @settings(
-        max_examples=examples, derandomize=True, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
+        max_examples=examples, phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(data=altered(seeds))
@@ -104,7 +104,7 @@ def test_a_bundle_with_any_value_in_any_place_is_refused_or_appraised(examples: 
     places = list(leaves(json.loads(whole)))
 
     @settings(
-        max_examples=examples, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+        max_examples=examples, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(changes=st.lists(st.tuples(st.sampled_from(places), WRONG), min_size=1, max_size=2))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.missing import skip_without
+
 PROGRAM = Path(__file__).with_name("hundred_step_ups.py")
 ROOT = PROGRAM.parents[2]
 NEWER = ("3.14", "3.13", "3.12")
@@ -66,7 +68,9 @@ def other_python() -> str:
     for python in filter(None, found):
         if subprocess.run([python, "-c", NEEDS], capture_output=True, check=False).returncode == 0:
             return str(python)
-    pytest.skip("no other version of Python with the simulator's dependencies; name one by STEPUP_OTHER_PYTHON")
+    return skip_without(
+        "another Python with the simulator's dependencies", "let STEPUP_OTHER_PYTHON name its executable"
+    )
 
 
 def test_the_same_bytes_under_another_version_of_python(golden: tuple[str, Path], tmp_path: Path) -> None:

@@ -511,7 +511,7 @@ def only_format_errors(name: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", PARSERS)
 @given(data=st.one_of(st.binary(max_size=300), damaged()))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parsers_raise_only_format_errors(name: str, data: bytes) -> None:
     only_format_errors(name, data)
 
@@ -519,7 +519,7 @@ def test_parsers_raise_only_format_errors(name: str, data: bytes) -> None:
 @pytest.mark.deep
 @pytest.mark.parametrize("name", PARSERS)
 @given(data=st.one_of(st.binary(max_size=600), damaged()))
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=10_000)
 def test_parsers_raise_only_format_errors_in_10_000_examples(name: str, data: bytes) -> None:
     only_format_errors(name, data)
 
@@ -535,7 +535,7 @@ _CBOR = st.recursive(
 
 @pytest.mark.parametrize("parse", [packed.parse_statement, android_key.parse_statement, apple.parse_statement])
 @given(fields_=_CBOR)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_statement_readers_raise_only_format_errors(parse: Any, fields_: Any) -> None:
     with suppress(FormatError):
         parse(fields_)

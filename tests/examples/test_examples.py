@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,10 +53,8 @@ def run(command: list[str], environment: dict[str, str]) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("dialect", ["all", "bank"])
-def test_s0_a_client_of_curl_alone_pays(environment: dict[str, str], tmp_path: Path, dialect: str) -> None:
+def test_s0_a_client_of_curl_alone_pays(environment: dict[str, str], tmp_path: Path, dialect: str, curl: str) -> None:
     """S0-5 to S0-15 by a shell script that knows the bank's page, and `approve --sign-only`; the second replay is refused (S0-9)."""
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
     options = ("serve", "--port", "0", "--database", "memory", "--dialect", dialect)
     prefix = {} if dialect == "all" else {"PREFIX": ""}
     with running(environment, tmp_path, "server_stub", *options) as url:
@@ -68,11 +65,8 @@ def test_s0_a_client_of_curl_alone_pays(environment: dict[str, str], tmp_path: P
 
 
 def test_the_suite_in_javascript_drives_phone_clock_and_faults_through_the_control_api(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, node: str
 ) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not installed")
     source = (EXAMPLES / "bank_client.test.mjs").read_text()
     assert "_stub" not in source
     assert "/device/v1" not in source

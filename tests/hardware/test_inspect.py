@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -318,14 +317,6 @@ def test_nesting_without_end_ends() -> None:
 # --- genuine material -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def vectors() -> Path:
-    folder = os.environ.get("STEPUP_VECTORS")
-    if not folder:
-        pytest.skip("STEPUP_VECTORS does not name the folder of outside vectors")
-    return Path(folder)
-
-
 def test_every_genuine_chain_is_read_without_rest(vectors: Path) -> None:
     chains = sorted(vectors.glob("android-key/*/*/*.pem"))
     assert chains
@@ -416,20 +407,20 @@ _ANY = st.one_of(
 
 
 @given(_ANY)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_input_makes_the_inspector_raise(data: bytes) -> None:
     survives(data)
 
 
 @pytest.mark.deep
 @given(_ANY)
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=10_000)
 def test_no_input_makes_the_inspector_raise_in_10_000_examples(data: bytes) -> None:
     survives(data)
 
 
 @given(st.binary(max_size=120))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_tolerant_walk_raises_only_format_errors(data: bytes) -> None:
     for reader in (der.read_all, key_description):
         try:

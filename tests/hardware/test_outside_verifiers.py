@@ -28,6 +28,7 @@ from device_keys.encoding import b64url_encode
 from device_keys.entropy import SeededEntropy
 from device_keys.messages import parse_attestation_object
 from device_keys.secure_hardware import SecureHardware, SecurityLevel
+from tests.support.missing import skip_without
 
 from .conftest import CHALLENGE, EVERY_CASE, Case, Register
 
@@ -171,17 +172,16 @@ FOLDER = Path(__file__).parent / "simplewebauthn"
 
 @pytest.fixture(scope="session")
 def simplewebauthn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The script beside its installed package; skipped with the reason where Node or the package cannot be had."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("SimpleWebAuthn needs Node.js and npm, which are not installed here")
+    """The script beside its installed package; skipped with the reason where the package cannot be had."""
+    npm = shutil.which("npm")
+    assert npm is not None, "a test without npm is not run"
     folder = tmp_path_factory.mktemp("simplewebauthn")
     for name in ("package.json", "verify.mjs"):
         shutil.copy(FOLDER / name, folder)
     command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"]
     installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     if installed.returncode:
-        pytest.skip(f"npm cannot install SimpleWebAuthn here: {installed.stderr.strip()[-200:]}")
+        skip_without("SimpleWebAuthn", f"let npm reach its registry; it said: {installed.stderr.strip()[-200:]}")
     return folder
 
 
@@ -331,11 +331,8 @@ def test_pyattest_accepts_assertions_and_their_counter_starts_at_one(name: str, 
         Assertion(forged, digest, key, phone.config()).verify()
 
 
-def test_openssl_verifies_the_receipt(tmp_path: Path, real_now: datetime) -> None:
+def test_openssl_verifies_the_receipt(tmp_path: Path, real_now: datetime, openssl: str) -> None:
     """App Attest's receipt is PKCS #7 signed data."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("the openssl command is not installed here")
     (tmp_path / "receipt").write_bytes(make_receipt("TEAM.app", b"leaf", bytes(32), "appattest", real_now))
     (tmp_path / "root.pem").write_bytes(pem(root(Family.APP_ATTEST).certificate))
     (tmp_path / "other.pem").write_bytes(pem(root(Family.APP_ATTEST, Maker.UNKNOWN).certificate))

@@ -155,9 +155,6 @@ def test_loginradius_routes_answer_as_documented(endpoint: Endpoint, document: A
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
             max_examples=examples,
-            derandomize=True,
-            deadline=None,
-            database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.missing import skip_without
+
 ROOT = Path(__file__).parents[2]
 FIXTURES = (
     "virtual_authenticator", "make_virtual_authenticator", "enrolled_authenticator", "verification_server", "live_verification_server",
@@ -25,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of what belongs to it."""
     for tool in ("build", "hatchling"):
         if subprocess.run([sys.executable, "-c", f"import {tool}"], capture_output=True, check=False).returncode:
-            pytest.skip(f"{tool} is not installed")
+            skip_without(tool, "install the dependency group `test`")
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)

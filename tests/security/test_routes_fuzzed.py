@@ -83,7 +83,7 @@ def test_a_route_answers_whatever_is_sent_as_its_document_says(
     def run(mode: GenerationMode) -> None:
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
-            max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+            max_examples=EXAMPLES, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         def call(case: Any) -> None:

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from device_keys.encoding import b64url_encode
 from tests.support.w3c_vectors import CASES, derive
-
-
-@pytest.fixture(scope="session")
-def vectors() -> Path:
-    folder = os.environ.get("STEPUP_VECTORS")
-    if not folder:
-        pytest.skip("STEPUP_VECTORS is not set: it names the folder with the independent test vectors")
-    path = Path(folder)
-    assert path.is_dir(), f"STEPUP_VECTORS names {path}, which is no folder"
-    return path
 
 
 class W3cCase:

@@ -92,9 +92,6 @@ def test_weavr_routes_answer_as_documented(
             @given(case=operation.as_strategy(generation_mode=mode))
             @settings(
                 max_examples=6,
-                derandomize=True,
-                deadline=None,
-                database=None,
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),
             )
