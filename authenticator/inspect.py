@@ -36,7 +36,7 @@ UNKNOWN: Final = "not recognised"
 _LARGEST: Final = 16 * 2**20
 _MAX_DEPTH: Final = 12
 _PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s+([A-Za-z0-9+/=\s]+?)-----END \1-----")
-_BUNDLE_END: Final = re.compile(rb',"digest":"([0-9a-f]{64})"\}$')
+_BUNDLE_END: Final = re.compile(rb',"digest":"([0-9a-f]{64})"(?:,"signature":\{[^{}]*\})?\}$')
 
 Found = tuple[str, tuple[Item, ...]]
 
@@ -256,7 +256,7 @@ def _json(data: bytes, depth: int) -> Found:
 
 
 def _bundle_digest(data: bytes) -> Item:
-    """The digest is over the file without its last member."""
+    """The digest is over the file without it and the signature after it, which takes the server's key to check."""
     match = _BUNDLE_END.search(data)
     if match is None:
         return Item("intact", False, "the file does not end with its digest")

@@ -58,7 +58,16 @@ def _parser() -> Parser:
     appraise.add_argument(
         "--policy",
         choices=("strict", "lenient", "spec-vector"),
-        help="judge by this policy (default: the recorded one)",
+        help="judge by this policy (default: the shipped one of the recorded name)",
+    )
+    appraise.add_argument("--trust-anchors", metavar="DIR", help="further root certificates (PEM) that you trust")
+    appraise.add_argument(
+        "--server-key",
+        metavar="FILE",
+        help="the server's public key (evidence-key prints it): the signature is checked",
+    )
+    appraise.add_argument(
+        "--as-recorded", action="store_true", help="judge by the policy and trust anchors that the file itself brings"
     )
     appraise.add_argument("--html", metavar="OUT", help="write the report as one HTML file")
     for name, text in (
@@ -77,6 +86,13 @@ def _parser() -> Parser:
             command.add_argument("--html", metavar="OUT", help="write the report as one HTML file")
     log = _add(commands, "log", "the event log: verify checks its hash chain", _lazy("log"), remote=True)
     log.add_argument("action", choices=("verify",))
+    log.add_argument(
+        "--head", type=_hash, metavar="HASH", help="a head that was kept elsewhere: it must still be there"
+    )
+    log.add_argument("--count", type=_count, metavar="N", help="the count that was kept with it")
+    _add(
+        commands, "evidence-key", "the public key that signs evidence bundles (PEM)", _lazy("evidence_key"), remote=True
+    )
     clock = _add(commands, "clock", "show or steer the server's clock", _lazy("clock"), remote=True)
     clock.add_argument("action", choices=("show", "set", "advance", "release"))
     clock.add_argument("value", nargs="?", metavar="T|SECONDS", help="an ISO 8601 instant for set, seconds for advance")
@@ -172,6 +188,18 @@ def _attempt(text: str) -> str:
     if text != "last" and not (text.isascii() and text.isdigit() and 0 < len(text) < 10):
         raise argparse.ArgumentTypeError(f"expected the number of an attempt, or last, not {text!r}")
     return text
+
+
+def _hash(text: str) -> str:
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError("expected a SHA-256 in lower-case hex")
+    return text
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise argparse.ArgumentTypeError(f"expected a number of entries, not {text!r}")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -7,9 +7,12 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from server_stub.exits import CommandError, Exit
+
+if TYPE_CHECKING:
+    from server_stub.log_chain import ChainProblem
 
 
 def _ask(options: argparse.Namespace, method: str, path: str, body: Any = None) -> bytes:
@@ -78,20 +81,57 @@ def clock(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def log(options: argparse.Namespace, out: TextIO) -> int:
-    """`log verify`: reads the whole log in pages and follows its chain."""
-    from server_stub.log_chain import verify_log_pages
+    """`log verify`: reads the whole log in pages and follows its chain; asks the server to hold its own table against it."""
+    from server_stub.log_chain import Kept, verify_log_pages
 
-    def page(after: int) -> bytes:
-        return _ask(options, "GET", f"/_stub/log?after={after}&most=5000")
-
-    count, problem = verify_log_pages(page)
+    kept = Kept(options.head, options.count)
+    chain = verify_log_pages(lambda after: _ask(options, "GET", f"/_stub/log?most=5000{_from(after)}"), kept)
+    problem = chain.problem or _servers_own_check(options)
     if options.json:
-        print(json.dumps({"entries": count, "ok": problem is None, "problem": problem and problem.to_json()}), file=out)
+        found = {"count": chain.count, "head": chain.head, "ok": problem is None}
+        print(json.dumps(found | {"problem": problem and problem.to_json()}), file=out)
     elif problem is None:
-        print(f"The log is whole: {count} entries, each chained to the one before.", file=out)
+        print(f"The log is whole: {chain.count} entries, each chained to the one before.", file=out)
+        print(f"Keep elsewhere: --head {chain.head} --count {chain.count}", file=out)
+        print("The server finds its table and its verdicts to agree with the entries.", file=out)
     else:
         print(f"The log does not hold at entry {problem.seq}: {problem.explanation}", file=out)
     return Exit.DONE if problem is None else Exit.REFUSED
+
+
+def _from(after: int | None) -> str:
+    return "" if after is None else f"&after={after}"
+
+
+def _servers_own_check(options: argparse.Namespace) -> ChainProblem | None:
+    """What no reader of entries can see: the columns beside them, and the verdicts. The answers are the server's word."""
+    import msgspec
+
+    from server_stub.log_check import Checked, count_problem
+
+    after, attempts = None, 0
+    while True:
+        raw = _ask(options, "GET", f"/_stub/log/check?most=5000{_from(after)}")
+        try:
+            page = msgspec.json.decode(raw, type=Checked)
+        except msgspec.DecodeError as problem:
+            raise CommandError(Exit.UNREADABLE, "unreadable", "the server's check of its own log") from problem
+        if page.problem is not None:
+            return page.problem
+        attempts += page.attempts
+        if page.last is None:
+            return count_problem(attempts, page.verdicts or 0, after or 0)
+        after = page.last
+
+
+def evidence_key(options: argparse.Namespace, out: TextIO) -> int:
+    """`evidence-key`: the public key (PEM) that signs this server's bundles."""
+    from server_stub.evidence_key import key_id, read_public_key
+
+    pem = _ask(options, "GET", "/_stub/evidence-key").decode()
+    found = {"keyId": key_id(read_public_key(pem)), "publicKey": pem}
+    print(json.dumps(found) if options.json else pem, end="\n" if options.json else "", file=out)
+    return Exit.DONE
 
 
 def evidence(options: argparse.Namespace, out: TextIO) -> int:
@@ -117,43 +157,65 @@ def report(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def appraise(options: argparse.Namespace, out: TextIO) -> int:
-    """`appraise FILE`: the verdict over a bundle, offline."""
+    """`appraise FILE`: the verdict over a bundle, offline, by whom the appraiser trusts."""
     from device_keys.clock import parse_clock
     from device_keys.encoding import FormatError
+    from server_stub.appraisal import appraise as judge
     from server_stub.bundle import BundleError, read_bundle
-    from server_stub.bundle import appraise as judge
+    from server_stub.trust import TrustError, load_trust
 
-    try:
-        raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
-        bundle = read_bundle(raw)
-    except (OSError, BundleError) as problem:
-        why = problem.strerror if isinstance(problem, OSError) else problem
-        raise CommandError(Exit.UNREADABLE, "unreadable", f"{options.file}: {why}") from problem
+    if options.as_recorded and (options.policy or options.trust_anchors):
+        raise CommandError(Exit.USAGE, "usage", "--as-recorded: goes with neither --policy nor --trust-anchors")
+    key = None if options.server_key is None else _public_key(options.server_key)
     try:
         now = parse_clock(options.now, "--now") if options.now else None
     except FormatError as problem:
         raise CommandError(Exit.USAGE, "usage", str(problem)) from problem
     try:
-        verdict = judge(bundle, now=now, policy=options.policy)
-    except BundleError as problem:
-        raise CommandError(Exit.UNREADABLE, "unreadable", f"{options.file}: {problem}") from problem
-    return _show(options, out, verdict.to_json(), bundle)
+        trust = load_trust([Path(options.trust_anchors)]) if options.trust_anchors else None
+    except (OSError, TrustError) as problem:
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"--trust-anchors: {problem}") from problem
+    try:
+        raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+        bundle = read_bundle(raw)
+        appraised = judge(
+            bundle, now=now, policy=options.policy, trust=trust, server_key=key, as_recorded=options.as_recorded
+        )
+    except (OSError, BundleError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else problem
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"{options.file}: {why}") from problem
+    shown = _show(options, out, appraised.to_json(), bundle)
+    return shown if key is None or appraised.appraisal.origin == "verified" else Exit.REFUSED
 
 
-def _show(options: argparse.Namespace, out: TextIO, verdict: dict[str, Any], bundle: Any) -> int:
+def _public_key(name: str) -> bytes:
+    """The raw key of `--server-key`."""
+    from device_keys.encoding import FormatError
+    from server_stub.evidence_key import read_public_key
+
+    try:
+        return read_public_key(Path(name).read_bytes())
+    except OSError as problem:
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"--server-key: {name}: {problem.strerror}") from problem
+    except FormatError as problem:
+        raise CommandError(Exit.USAGE, "usage", f"--server-key: {name}: expected {problem.expected}") from problem
+
+
+def _show(options: argparse.Namespace, out: TextIO, document: dict[str, Any], bundle: Any) -> int:
+    """Show a verdict as JSON has it, with its appraisal if it has one."""
     from server_stub.report import render_html, render_text
 
     if options.html:
-        _write(Path(options.html), render_html(verdict, bundle))
+        _write(Path(options.html), render_html(document, bundle))
     if options.json:
-        print(json.dumps(verdict, separators=(",", ":"), ensure_ascii=False), file=out)
+        print(json.dumps(document, separators=(",", ":"), ensure_ascii=False), file=out)
     else:
         from rich.console import Console
 
-        render_text(verdict, bundle, Console(file=out))
+        render_text(document, bundle, Console(file=out))
         if options.html:
             print(f"Written to {options.html}", file=sys.stderr)
-    return Exit.DONE if verdict["accepted"] else Exit.REFUSED
+    return Exit.DONE if document["accepted"] else Exit.REFUSED
 
 
 def _write(file: Path, text: str) -> None:

@@ -45,6 +45,7 @@ from server_stub.log_chain import LogEntry
 from server_stub.rules import elements as _elements
 from server_stub.rules.inputs import (
     NOTHING_OBSERVED,
+    RULE_SET,
     SERVER_CONFIG,
     BiometricPolicy,
     Config,
@@ -55,7 +56,7 @@ from server_stub.rules.inputs import (
 from server_stub.rules.probes import Rejudge
 from server_stub.rules.ruling import FAIL, NOT_APPLICABLE, PASS, UNDETERMINED, Ruling
 from server_stub.rules.scene import Scene
-from server_stub.rules.table import RULE_SET, Rulebook, judge_rules
+from server_stub.rules.table import Rulebook, judge_rules
 from server_stub.verdict import Compliance, Element, Finding, Rule, Verdict
 
 if TYPE_CHECKING:
@@ -110,27 +111,35 @@ def verdict_of(
     evidence: Evidence,
     log_extract: tuple[LogEntry, ...],
     *,
-    policy: Policy,
-    trust: Trust,
+    policy: Policy | None,
+    trust: Trust | None,
     decided_at: str,
+    policy_name: str | None = None,
     config: Config = SERVER_CONFIG,
     observed: Observations = NOTHING_OBSERVED,
     findings: tuple[Finding, ...] | None = None,
 ) -> Verdict:
     """The whole verdict over one attempt; the server and an offline appraisal both make it here, so that they cannot differ.
 
-    `findings`: those that were kept of the attempt; by default every check is run again.
+    `findings`: those that were kept of the attempt; by default every check is run again. Where policy or trust is None (not recorded), the
+    findings are needed, `policy_name` says what is known, and the negative tests of Art. 5 recompute the commitment only.
     """
     from server_stub.checks.table import accepted, judge
 
-    found = findings if findings is not None else judge(evidence, policy, trust)
+    def rejudge(other: Evidence) -> tuple[Finding, ...]:
+        if policy is None or trust is None:
+            raise ValueError("policy, trust: needed to judge")
+        return judge(other, policy, trust)
+
+    found = findings if findings is not None else rejudge(evidence)
+    known = policy is not None and trust is not None
     good = accepted(found)
     return Verdict(
         transaction_id=evidence.transaction.id,
         attempt=evidence.attempt,
         accepted=good,
         decided_at=decided_at,
-        policy=policy.name,
+        policy=policy.name if policy is not None else policy_name or "",
         elements=elements(evidence, found),
         findings=found,
         compliance=judge_compliance(
@@ -140,7 +149,7 @@ def verdict_of(
             config,
             accepted=good,
             observed=observed,
-            rejudge=lambda other: judge(other, policy, trust),
+            rejudge=rejudge if known else None,
         ),
     )
 

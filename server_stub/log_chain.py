@@ -4,8 +4,8 @@ Each entry's hash covers the hash before it and every other member of the entry.
 what a log holds (ASCII member names, text, whole numbers, booleans, arrays, objects) it is byte for byte RFC 8785, at a hundredth of
 the cost, so that any RFC 8785 tool can check a chain. Floats do not belong in a log.
 
-A chain shows tampering by whoever cannot rewrite all that follows. Cutting off its end is seen only against a hash kept elsewhere: pass
-the number of entries and the last hash that are expected.
+A chain shows tampering by whoever cannot rewrite all that follows. Cutting off its end is seen only against a head and a count that were
+kept elsewhere, where nothing else in the database speaks of what is gone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ GENESIS: Final = "0" * 64
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
-class LogEntry(msgspec.Struct, frozen=True, rename="camel"):
+class LogDamaged(Exception):
+    """What the log holds is not what was written: the message says which entry."""
+
+
+class LogEntry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """One event. `at` is RFC 3339 UTC of fixed width; `previous` and `hash` are SHA-256 in hex; `user` is the user's reference."""
 
     seq: int
@@ -39,8 +43,15 @@ class LogEntry(msgspec.Struct, frozen=True, rename="camel"):
     hash: str = ""
 
 
+_decode: Final = msgspec.json.Decoder(LogEntry).decode
+
+
 class ChainProblem(msgspec.Struct, frozen=True, rename="camel"):
-    """The first entry at which a chain does not hold. `problem`: altered, removed, reordered or truncated."""
+    """The first entry at which a log does not hold.
+
+    `problem`: altered, removed, reordered, truncated, added (before the first entry), index (the columns beside the entry say something
+    else) or verdict (what is kept of the attempt is not what the log says of it).
+    """
 
     seq: int
     event_id: str
@@ -121,28 +132,78 @@ def verify_chain(
     return None
 
 
-def verify_log_pages(page: Callable[[int], bytes]) -> tuple[int, ChainProblem | None]:
-    """How many entries a log has, and the first at which its chain does not hold; read page by page, so of any length.
-
-    `page(after)`: a JSON array of the entries that follow number `after`, empty at the end. Raises FormatError for anything else.
-    """
-    head, after = GENESIS, 0
-    while entries := _read_page(page(after)):
-        problem = verify_chain(entries, start=head, first_seq=after + 1)
-        if problem is not None:
-            return after, problem
-        head, after = entries[-1].hash, entries[-1].seq
-    return after, None
-
-
-def _read_page(data: bytes) -> list[LogEntry]:
+def read_entry(text: bytes | str) -> LogEntry | None:
+    """The entry of its JSON text; None for every text but the one that was written: no other member, spelling or order."""
     try:
-        return msgspec.json.decode(data, type=list[LogEntry])
+        entry = _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return entry if msgspec.json.encode(entry) == (text.encode() if isinstance(text, str) else text) else None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A log's head and number of entries, kept elsewhere at some time; None where only the other was kept."""
+
+    head: str | None = None
+    count: int | None = None
+
+
+NOTHING_KEPT: Final = Kept()
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """A log as read from its beginning: how many entries hold, the hash of the last of them, and what is wrong with the next."""
+
+    count: int
+    head: str
+    problem: ChainProblem | None
+
+
+def verify_log_pages(page: Callable[[int | None], bytes], kept: Kept = NOTHING_KEPT) -> Chain:
+    """Follow a log from its beginning, page by page, so of any length.
+
+    `page(after)`: a JSON array of the entries that follow number `after` (None: from the very first row), empty at the end. A log may have
+    grown since `kept`; it must still hold that entry at that place. Raises FormatError where a page is no array.
+    """
+    head, count, met = GENESIS, 0, kept.head in (None, GENESIS) and kept.count in (None, 0)
+    after: int | None = None
+    while texts := _read_page(page(after)):
+        present = {entry.seq for entry in map(read_entry, texts) if entry is not None}
+        for text in texts:
+            entry = read_entry(text)
+            problem = _unreadable(count + 1) if entry is None else _problem(entry, head, count + 1, present)
+            if problem is not None or entry is None:
+                return Chain(count, head, problem)
+            head, count = entry.hash, count + 1
+            met = met or (kept.head in (None, head) and kept.count in (None, count))
+        after = count
+    return Chain(count, head, None if met else _cut(kept, count))
+
+
+def _read_page(data: bytes) -> list[bytes]:
+    try:
+        return [bytes(text) for text in msgspec.json.decode(data, type=list[msgspec.Raw])]
     except msgspec.DecodeError as error:
         raise FormatError("log", f"an array of log entries ({error})") from error
 
 
+def _unreadable(seq: int) -> ChainProblem:
+    return ChainProblem(seq, "", "altered", f"entry {seq} is not a log entry as it was written")
+
+
+def _cut(kept: Kept, count: int) -> ChainProblem:
+    if kept.count is not None and kept.count > count:
+        said = f"the log had {kept.count} entries and has {count}: entry {count + 1} and what followed it are missing"
+        return ChainProblem(count + 1, "", "truncated", said)
+    where = "no entry" if kept.count is None else f"entry {kept.count} no longer"
+    said = f"{where} has the hash that was kept: the log was cut off there, or before, and written anew"
+    return ChainProblem(kept.count or count + 1, "", "truncated", said)
+
+
 def _problem(entry: LogEntry, head: str, seq: int, present: set[int]) -> ChainProblem | None:
+    if entry.seq < 1:
+        said = f"entry {entry.seq} ({entry.event}) was added: a log begins with entry 1"
+        return ChainProblem(entry.seq, entry.event_id, "added", said)
     if entry.seq != seq:
         if seq in present:
             said = f"entry {entry.seq} ({entry.event}) stands where entry {seq} belongs"

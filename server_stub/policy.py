@@ -6,12 +6,14 @@ What a permissive policy waives is reported as `not_applicable` with the reason 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import msgspec
 
 from device_keys.algorithms import ALGORITHM_NAMES
 from device_keys.defaults import DEFAULT_ORIGIN, DEFAULT_RP_ID
+from device_keys.encoding import FormatError
 
 
 class AndroidApp(msgspec.Struct, frozen=True):
@@ -104,3 +106,50 @@ SPEC_VECTOR: Final = msgspec.structs.replace(
 )
 
 POLICIES: Final = {policy.name: policy for policy in (STRICT, LENIENT, SPEC_VECTOR)}
+
+
+# What a policy may name, by field; and the limits of its numbers.
+_NAMES: Final[dict[str, Iterable[object]]] = {
+    "algorithms": ALGORITHM_NAMES,
+    "formats": FORMATS,
+    "apple_environments": ("appattest", "appattestdevelop"),
+    "validation_categories": range(11),
+}
+_LIMITS: Final = {
+    "minimum_security_level": 2,
+    "maximum_attestation_age_days": 36_500,
+    "maximum_patch_age_months": 1_200,
+    "signed_at_tolerance_seconds": 86_400,
+    "maximum_failures": 1_000,
+}
+
+
+def read_policy(record: Any, field: str = "policy") -> Policy:
+    """The policy that a JSON object states. Raises FormatError, naming the member, for what no policy of this server can hold."""
+    try:
+        policy = msgspec.convert(record, Policy)
+    except msgspec.ValidationError as error:
+        raise FormatError(field, f"the members of a policy ({error})") from error
+    for name, allowed in _NAMES.items():
+        for value in getattr(policy, name):
+            if value not in allowed:
+                raise FormatError(
+                    f"{field}.{_on_the_wire(name)}", f"some of {', '.join(map(str, allowed))}, not {value}"
+                )
+    for name, limit in _LIMITS.items():
+        value = getattr(policy, name)
+        if value is not None and not 0 <= value <= limit:
+            raise FormatError(f"{field}.{_on_the_wire(name)}", f"a number from 0 to {limit}, not {value}")
+    if policy.synced_credential not in ("reject", "accept"):
+        raise FormatError(f"{field}.syncedCredential", f"reject or accept, not {policy.synced_credential!r}")
+    return policy
+
+
+def _on_the_wire(name: str) -> str:
+    return Policy.__struct_encode_fields__[Policy.__struct_fields__.index(name)]
+
+
+def policy_members(policy: Policy) -> dict[str, Any]:
+    """A policy as JSON has it."""
+    members: dict[str, Any] = msgspec.to_builtins(policy)
+    return members

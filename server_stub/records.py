@@ -101,7 +101,10 @@ class Enrolment(msgspec.Struct):
 
 
 class StoredVerdict(msgspec.Struct):
-    """One attempt's judgement as kept: the evidence, its findings, and how far the log went."""
+    """One attempt's judgement as kept: the evidence, its findings, how far the log went, and by what it was judged.
+
+    `grounds`: the digest under which policy, trust and declarations are kept (`grounds.py`).
+    """
 
     transaction: str
     attempt: int
@@ -109,7 +112,7 @@ class StoredVerdict(msgspec.Struct):
     decided_at: str
     log_seq: int
     policy: str
-    trust: str
+    grounds: str
     evidence: Evidence
     findings: tuple[Finding, ...]
 

@@ -34,6 +34,7 @@ from server_stub.evidence import (
     SecretFacts,
     TransactionFacts,
 )
+from server_stub.grounds import grounds_of, keep_grounds
 from server_stub.policy import Policy
 from server_stub.records import Session, StoredVerdict, Transaction, User
 from server_stub.store import UnitOfWork
@@ -203,6 +204,8 @@ def attempt(
     else:
         _log_attempt(unit, transaction, session, this, decision, outcome="not_evaluated")
     unit.put_transaction(transaction)
+    grounds = grounds_of(policy, trust)
+    keep_grounds(unit, grounds)
     unit.add_verdict(
         StoredVerdict(
             transaction.id,
@@ -211,7 +214,7 @@ def attempt(
             unit.at,
             unit.log_seq,
             policy.name,
-            trust.digest,
+            grounds.digest,
             case.evidence,
             findings,
         )

@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from server_stub.bundle import Bundle
 from server_stub.report_words import (
     GRADES,
@@ -48,10 +46,6 @@ def meter(grade: Grade) -> str:
     return "▮" * full + "▯" * (4 - full)
 
 
-def _as_verdict(verdict: Verdict | dict[str, Any]) -> Verdict:
-    return verdict if isinstance(verdict, Verdict) else msgspec.convert(verdict, Verdict)
-
-
 # --- HTML ---------------------------------------------------------------------------------------------------------------
 
 
@@ -70,7 +64,7 @@ def _template() -> Template:
 
 def render_html(verdict: Verdict | dict[str, Any], bundle: Bundle) -> str:
     """The report as one HTML document: no script, no network, light and dark, made to be printed."""
-    reading = read(_as_verdict(verdict), bundle)
+    reading = read(verdict, bundle)
     return _template().render(
         r=reading,
         v=reading.verdict,
@@ -88,7 +82,9 @@ def render_html(verdict: Verdict | dict[str, Any], bundle: Bundle) -> str:
 
 def render_text(verdict: Verdict | dict[str, Any], bundle: Bundle, console: Console) -> None:
     """Print the report: headline, elements, rules by article, failed checks. The HTML report has the whole evidence."""
-    reading = read(_as_verdict(verdict), bundle)
+    reading = read(verdict, bundle)
+    for line in reading.opening:
+        console.print(_text(line, "bold"))
     console.print(_head(reading))
     if reading.elements or reading.open_elements:
         console.print(_elements_table(reading))

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from device_keys.algorithms import ALGORITHM_NAMES
 from device_keys.clock import rfc3339
 from device_keys.currencies import MINOR_UNITS
@@ -94,6 +96,7 @@ class Reading(NamedTuple):
 
     verdict: Verdict
     bundle: Bundle
+    opening: tuple[str, ...]
     headline: str
     order: tuple[Fact, ...]
     elements: tuple[ElementLine, ...]
@@ -106,8 +109,10 @@ class Reading(NamedTuple):
     sections: tuple[Section, ...]
 
 
-def read(verdict: Verdict, bundle: Bundle) -> Reading:
-    """The report over a verdict and the bundle it rests on."""
+def read(document: Verdict | dict[str, Any], bundle: Bundle) -> Reading:
+    """The report over a verdict and the bundle it rests on. As JSON, a verdict may bring its `appraisal`, or `differences`."""
+    given = document if isinstance(document, dict) else {}
+    verdict = document if isinstance(document, Verdict) else msgspec.convert(document, Verdict)
     scene = Scene(
         bundle.evidence,
         verdict.findings,
@@ -121,9 +126,10 @@ def read(verdict: Verdict, bundle: Bundle) -> Reading:
     return Reading(
         verdict,
         bundle,
+        tuple(visible(line) for line in _opening(given, bundle)),
         _headline(verdict, scene),
         tuple(_order(scene)),
-        tuple(_elements(scene)),
+        tuple(_elements(scene, verdict)),
         tuple(
             f"{method_in_words(c.method)}: {visible(c.reason)}" for c in candidates(scene) if c.state is not State.SHOWN
         ),
@@ -136,6 +142,30 @@ def read(verdict: Verdict, bundle: Bundle) -> Reading:
         tuple(finding for finding in verdict.findings if finding.outcome is Outcome.FAIL),
         tuple(_sections(scene, bundle)),
     )
+
+
+_ORIGINS: Final = {
+    "verified": "Origin verified: the key that was given signed this bundle.",
+    "not-verified": "ORIGIN NOT VERIFIED: nobody knows here who wrote this bundle. What rests on its writer's word alone is graded "
+    "declared, and whether the step-up was two-factor is undetermined. Give the server's key: --server-key.",
+    "wrong-key": "WRONG KEY: another key than the one that was given signed this bundle, so its origin is not verified. What rests on its "
+    "writer's word alone is graded declared, and whether the step-up was two-factor is undetermined.",
+}
+
+
+def _opening(document: dict[str, Any], bundle: Bundle) -> Iterator[str]:
+    """What must be known before anything else is read: by whom this was judged, and what is not as it was."""
+    appraisal = document.get("appraisal")
+    if appraisal is not None:
+        if appraisal["anchors"] == "as-recorded":
+            yield "JUDGED AS RECORDED: by the policy and the trust anchors that the file itself brings."
+        yield _ORIGINS[appraisal["origin"]]
+        if appraisal["anchors"] == "unknown":
+            yield "The file brings trust anchors that are not known here: a chain that ends at one of them fails."
+    if bundle.signer is not None and bundle.signer.made_from == "seed":
+        yield "The key that signs this server's bundles is made from a seed: whoever knows the seed can sign."
+    for line in (appraisal or document).get("differences", ()):
+        yield f"Differs: {line}"
 
 
 def method_in_words(method: str) -> str:
@@ -207,14 +237,16 @@ def _order(scene: Scene) -> Iterator[Fact]:
     yield Fact("Order as stored", pretty(scene.evidence.transaction.payload), code=True)
 
 
-def _elements(scene: Scene) -> Iterator[ElementLine]:
+def _elements(scene: Scene, verdict: Verdict) -> Iterator[ElementLine]:
+    """The elements as the verdict grades them."""
+    grades = {(element.category, element.method): element.grade for element in verdict.elements}
     for candidate in candidates(scene):
         if candidate.state is State.SHOWN and candidate.category is not None:
             name = method_in_words(candidate.method)
             yield ElementLine(
                 candidate.category.value,
                 name,
-                candidate.grade,
+                grades.get((candidate.category, candidate.method), candidate.grade),
                 visible(candidate.reason),
                 trust_domain(candidate.method),
             )
@@ -349,12 +381,24 @@ def _credential(scene: Scene) -> Iterator[Fact]:
         yield Fact("Public key (SHA-256 of SPKI)", scene.enrolled_key.fingerprint(), code=True)
 
 
+NOT_RECORDED: Final = "not recorded"
+
+
 def _judged_by(bundle: Bundle) -> Iterator[Fact]:
-    yield Fact("Policy", visible(bundle.policy.name))
-    for anchor in bundle.anchors.pems:
+    recorded, trust = bundle.grounds.judged_by, bundle.grounds.trust
+    yield Fact("Policy", visible(recorded.policy))
+    yield from _digest("Policy, SHA-256", recorded.policy_digest, bundle.grounds.policy)
+    yield from _digest("Trust anchors, SHA-256", recorded.anchors_digest, trust)
+    for anchor in trust.pems if trust is not None else ():
         yield Fact(f"Trust anchor {visible(anchor.name)}", hashlib.sha256(anchor.pem.encode()).hexdigest(), code=True)
-    revoked = bundle.anchors.revoked
-    yield Fact("Revocation list", "could not be read: refuses all" if revoked is None else f"{len(revoked)} entries")
+    yield from _digest("Revocation list, SHA-256", recorded.revocation_digest, trust)
+    if trust is not None:
+        revoked = trust.revoked
+        yield Fact(
+            "Revocation list", "could not be read: refuses all" if revoked is None else f"{len(revoked)} entries"
+        )
+    yield from _digest("Declarations, SHA-256", recorded.declarations_digest, bundle.grounds.config)
+    yield Fact("Rule set when it was decided", visible(recorded.rule_set or NOT_RECORDED))
     for record in bundle.config.control_records:
         yield Fact(f"Control record: {visible(record.covers)}", visible(f"{record.reference}, {record.dated}"))
     for policy in bundle.config.knowledge:
@@ -367,3 +411,11 @@ def _judged_by(bundle: Bundle) -> Iterator[Fact]:
             "Declared of biometrics",
             visible(f"{bundle.config.biometrics.false_accept_rate}; {bundle.config.biometrics.lockout}"),
         )
+
+
+def _digest(label: str, digest: str | None, content: object) -> Iterator[Fact]:
+    """The digest as recorded; where the content is missing, that says so. The unsigned form has contents without digests."""
+    if content is None:
+        yield Fact(label.partition(",")[0], NOT_RECORDED)
+    if digest is not None:
+        yield Fact(label, digest, code=True)

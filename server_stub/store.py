@@ -39,6 +39,7 @@ class Store:
         self.entropy = entropy or SystemEntropy()
         self.source_clock = clock
         self.latest: datetime | None = None
+        self.known_grounds: set[str] = set()
 
     @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
@@ -56,6 +57,7 @@ class Store:
 
     def _unit(self, statements: Statements) -> UnitOfWork:
         unit = UnitOfWork(statements, self.entropy, self.source_clock)
+        unit.known_grounds = self.known_grounds
         self.latest = unit.now
         return unit
 

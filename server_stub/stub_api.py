@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,8 +18,10 @@ from server_stub.blocking import blocked, unblock
 from server_stub.delivery import inbox
 from server_stub.demo_users import users_of
 from server_stub.devices import retire
+from server_stub.evidence_key import evidence_key_of
 from server_stub.guard import check_operator
 from server_stub.http import Call, Endpoint, Handler, Refusal, Reply
+from server_stub.log_chain import LogDamaged
 from server_stub.openapi import STRING, obj, query, response
 from server_stub.own_routes import ERROR, error, own_family
 from server_stub.recorder import recorded
@@ -230,23 +233,36 @@ def _stored(unit: UnitOfWork, call: Call) -> StoredVerdict:
 
 
 async def get_verdict(server: Server, call: Call) -> Reply:
-    from server_stub.verdicts import record_of, verdict_from
+    """The verdict, and `differences` where something was not recorded or another rule set reports it."""
+    from server_stub.verdicts import differences, record_of, verdict_from
 
-    with server.store.reading() as unit:
-        stored = _stored(unit, call)
-        return Reply(200, verdict_from(record_of(unit, stored), server.policy, server.trust).to_json())
+    with server.store.reading() as unit, _whole_log():
+        record = record_of(unit, _stored(unit, call))
+        other = differences(record)
+        return Reply(200, verdict_from(record).to_json() | ({"differences": other} if other else {}))
 
 
 async def get_evidence(server: Server, call: Call) -> Reply:
-    """The evidence bundle, as bytes in RFC 8785 form."""
-    from server_stub.bundle import BundleError, bundle_of
+    """The evidence bundle, as bytes, signed now."""
+    from server_stub.verdicts import bundle_of
 
-    with server.store.reading() as unit:
-        stored = _stored(unit, call)
-        try:
-            return Reply(200, bundle_of(unit, server, stored), {"Content-Type": "application/json"})
-        except BundleError as problem:
-            raise Refusal(error(409, "changed_since", str(problem))) from problem
+    key = evidence_key_of(server)
+    with server.store.reading() as unit, _whole_log():
+        return Reply(200, bundle_of(unit, _stored(unit, call), key), {"Content-Type": "application/json"})
+
+
+@contextmanager
+def _whole_log() -> Iterator[None]:
+    """What was altered in the log is no evidence: 409 says which entry."""
+    try:
+        yield
+    except LogDamaged as problem:
+        raise Refusal(error(409, "log_damaged", f"{problem}; stepup-server log verify says more")) from problem
+
+
+async def get_evidence_key(server: Server, _: Call) -> Reply:
+    """The public key that signs this server's bundles, as PEM."""
+    return Reply(200, evidence_key_of(server).pem(), {"Content-Type": "application/x-pem-file"})
 
 
 async def get_messages(server: Server, call: Call) -> Reply:
@@ -271,10 +287,40 @@ async def get_requests(server: Server, call: Call) -> Reply:
 
 
 async def get_log(server: Server, call: Call) -> Reply:
-    """The hash-chained log, oldest first; `?after=` a sequence number, `?most=`."""
-    after, most = (_number(call, name, default) for name, default in (("after", 0), ("most", 10_000)))
+    """The hash-chained log, oldest first, each entry as it stands in the database; `?after=` a sequence number, `?most=`."""
+    most = _number(call, "most", 10_000)
     with server.store.reading() as unit:
-        return Reply(200, msgspec.to_builtins(unit.log_entries(after, most)))
+        texts = unit.log_texts(_after(call), most)
+    body = "[" + ",".join(text if _is_json(text) else json.dumps(text) for text in texts) + "]"
+    return Reply(200, body, {"Content-Type": "application/json"})
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+async def get_log_head(server: Server, _: Call) -> Reply:
+    """The hash of the newest entry, and its number: to be kept elsewhere, for `log verify --head --count`."""
+    with server.store.reading() as unit:
+        count, head = unit.log_head()
+    return Reply(200, {"head": head, "count": count})
+
+
+async def check_log(server: Server, call: Call) -> Reply:
+    """What this server finds of its own log table: one page; `last` is null at the end. `?after=`, `?most=` as for the log."""
+    from server_stub.log_check import check_page
+
+    most = _number(call, "most", 5_000)
+    with server.store.reading() as unit:
+        return Reply(200, msgspec.to_builtins(check_page(unit, _after(call), most)))
+
+
+def _after(call: Call) -> int | None:
+    return _number(call, "after", 0) if "after" in call.query else None
 
 
 def _number(call: Call, name: str, default: int) -> int:
@@ -333,7 +379,7 @@ def _route(
         401: "Token",
         403: "Not from here",
         404: "Unknown",
-        409: "Changed since",
+        409: "The log was altered",
         413: "Too large",
         503: "Busy",
     }
@@ -381,6 +427,9 @@ DIALECT: Final = own_family(
         _route("GET", "/checks", get_checks, "Every check: id, citation, needs"),
         _route("GET", "/requests", get_requests, "What was asked and answered, secrets left out", "most"),
         _route("GET", "/log", get_log, "The hash-chained event log", "after", "most"),
+        _route("GET", "/log/head", get_log_head, "Hash and number of its newest entry"),
+        _route("GET", "/log/check", check_log, "What the server finds of its own log table", "after", "most"),
+        _route("GET", "/evidence-key", get_evidence_key, "The public key that signs evidence bundles (PEM)"),
         _route("GET", "/webhooks", get_webhooks, "Webhook deliveries"),
         _route("GET", "/payments", get_payments, "Executed payments", "dialect", "user"),
         _route("GET", "/health", health, "Whether the server and its database are well"),

@@ -14,6 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from device_keys.attestation.der import read_names
 from device_keys.encoding import FormatError, parse_json_object
 
@@ -64,34 +66,61 @@ class Trust:
 
     def anchors(self, subject: bytes, scope: str) -> list[Anchor]:
         """The anchors with this subject (DER) that may vouch for `scope`."""
-        if self._by_subject is None:
-            self._by_subject = _index(self.pems)
-        return [anchor for anchor in self._by_subject.get(subject, ()) if anchor.scope in (None, scope)]
+        self.load()
+        return [anchor for anchor in (self._by_subject or {}).get(subject, ()) if anchor.scope in (None, scope)]
 
     def to_json(self) -> dict[str, Any]:
         """As an evidence bundle keeps it: `{"anchors": [{"name", "pem"}], "revoked": {serial: status} | null}`."""
         return {"anchors": [pem._asdict() for pem in self.pems], "revoked": self.revoked}
 
+    def load(self) -> None:
+        """Read the certificates now. Raises TrustError for those that cannot be read."""
+        if self._by_subject is None:
+            self._by_subject = _index(self.pems)
+
+    def vouchers(self) -> frozenset[tuple[str | None, bytes, bytes]]:
+        """Each anchor as it is matched: what it may vouch for, its subject and its public key (both DER)."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        self.load()
+        return frozenset(
+            (anchor.scope, subject, anchor.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+            for subject, anchors in (self._by_subject or {}).items()
+            for anchor in anchors
+        )  # fmt: skip
+
     @classmethod
-    def from_json(cls, record: Any) -> Trust:
+    def from_json(cls, record: Any, field: str = "trust") -> Trust:
         """The inverse of `to_json`. Raises FormatError."""
         try:
-            pems = [NamedPem(str(row["name"]), str(row["pem"])) for row in record["anchors"]]
-            revoked = record["revoked"]
-            return cls(
-                pems, None if revoked is None else {str(serial): str(status) for serial, status in revoked.items()}
-            )
-        except (TypeError, KeyError, AttributeError) as error:
-            raise FormatError("trust", "anchors, each with name and pem, and revoked") from error
+            read = msgspec.convert(record, _Record)
+        except msgspec.ValidationError as error:
+            raise FormatError(field, f"anchors, each with name and pem, and revoked ({error})") from error
+        return cls([NamedPem(row.name, row.pem) for row in read.anchors], read.revoked)
+
+
+class _Pem(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    pem: str
+
+
+class _Record(msgspec.Struct, forbid_unknown_fields=True):
+    anchors: list[_Pem]
+    revoked: dict[str, str] | None
 
 
 def _index(pems: Iterable[NamedPem]) -> dict[bytes, list[Anchor]]:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding
 
     index: dict[bytes, list[Anchor]] = {}
     for name, pem in pems:
         for certificate in _certificates(name, pem):
-            subject = read_names(certificate.public_bytes(Encoding.DER)).subject
+            try:
+                subject = read_names(certificate.public_bytes(Encoding.DER)).subject
+                certificate.public_key()
+            except (FormatError, ValueError, UnsupportedAlgorithm) as error:
+                raise TrustError(f"{name}: expected certificates with a readable subject and key") from error
             index.setdefault(subject, []).append(Anchor(name, _scope(name), certificate))
     return index
 

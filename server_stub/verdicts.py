@@ -2,60 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-import msgspec
+from typing import Final
 
 from server_stub.compliance import Observations, verdict_of
-from server_stub.log_chain import LogEntry
-from server_stub.policy import Policy
+from server_stub.evidence_key import EvidenceKey
+from server_stub.grounds import Grounds, kept_grounds
+from server_stub.log_chain import LogDamaged, LogEntry
 from server_stub.records import StoredVerdict
+from server_stub.rules.inputs import RULE_SET, Config
 from server_stub.store import UnitOfWork
-from server_stub.trust import Trust
 from server_stub.verdict import Verdict
 
-_ENTRY = msgspec.json.Decoder(LogEntry)
+# What the judgement of an attempt logs after the attempt itself.
+_CONSEQUENCES: Final = frozenset({
+    "code_replayed", "block_temp", "block_permanent", "alert_before_permanent", "code_accepted",
+})  # fmt: skip
+_MOST_CONSEQUENCES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Everything that a verdict is computed from, besides policy and trust."""
+    """Everything that a verdict is computed from: nothing of it is this server's present setting."""
 
     stored: StoredVerdict
+    grounds: Grounds
     extract: tuple[LogEntry, ...]
     observed: Observations
 
 
+def bundle_of(unit: UnitOfWork, stored: StoredVerdict, key: EvidenceKey) -> bytes:
+    """The evidence bundle of a stored attempt, by what judged it, whatever this server runs with now. Raises LogDamaged."""
+    from server_stub.bundle import LogHead, build_bundle
+
+    record = record_of(unit, stored)
+    decided = unit.log_entries(after=stored.log_seq - 1, most=1)
+    return build_bundle(
+        stored.evidence,
+        key=key,
+        grounds=record.grounds,
+        log_extract=record.extract,
+        observed=record.observed,
+        decided_at=stored.decided_at,
+        log_head=LogHead(decided[0].hash, stored.log_seq),
+    )
+
+
 def record_of(unit: UnitOfWork, stored: StoredVerdict) -> Record:
-    """The stored attempt with its log extract and what the whole log and store show."""
-    return Record(stored, _extract(unit, stored), _observed(unit, stored))
+    """The stored attempt with what judged it, its log extract, and what the whole log and store show."""
+    return Record(
+        stored, kept_grounds(unit, stored.policy, stored.grounds), _extract(unit, stored), _observed(unit, stored)
+    )
 
 
 def _extract(unit: UnitOfWork, stored: StoredVerdict) -> tuple[LogEntry, ...]:
     """The caller's log entries up to the decision: on this transaction, their sessions, their phone's enrolment and their failures.
 
-    What others did with the same transaction is part of their own attempts.
+    What others did with the same transaction is part of their own attempts. Raises LogDamaged, also where the log does not say that the
+    decision ended with the entry that was kept with it.
     """
     evidence = stored.evidence
-    transactions, sessions = [stored.transaction], {evidence.caller.session}
+    transactions, sessions = {stored.transaction}, {evidence.caller.session} - {""}
     if evidence.transaction.user == evidence.caller.user:
         sessions.add(evidence.transaction.session)
     device = unit.device(evidence.credential.device_id) if evidence.credential else None
     if device is not None:
-        transactions.append(device.document["enrolmentId"])
+        transactions.add(device.document["enrolmentId"])
         sessions.add(device.document["enrolmentSession"])
-    found = unit.log_extract(
-        evidence.transaction.dialect, evidence.caller.user, transactions, sorted(sessions), stored.log_seq
+    extract = unit.log_extract(
+        evidence.transaction.dialect, evidence.caller.user, transactions, sessions, stored.log_seq
     )
-    return tuple(
-        entry for entry in found if entry.transaction != stored.transaction or entry.user == evidence.caller.user
-    )
+    end = decision_end(unit, extract, stored.transaction, stored.attempt)
+    if end != stored.log_seq:
+        said = "nowhere" if end is None else f"with entry {end}"
+        raise LogDamaged(f"attempt {stored.attempt} ended {said} in the log, not with entry {stored.log_seq} as kept")
+    return extract
+
+
+def decision_end(unit: UnitOfWork, entries: Iterable[LogEntry], transaction: str, attempt: int) -> int | None:
+    """The number of the last entry that the judgement of an attempt wrote; None where these entries do not tell of the attempt."""
+    told = [
+        entry.seq
+        for entry in entries
+        if entry.event == "sca_attempt" and entry.transaction == transaction and entry.fields.get("attempt") == attempt
+    ]
+    if len(told) != 1:
+        return None
+    end = told[0]
+    for entry in unit.log_entries(after=end, most=_MOST_CONSEQUENCES):
+        if entry.event not in _CONSEQUENCES or entry.transaction != transaction:
+            break
+        end = entry.seq
+    return end
 
 
 def _observed(unit: UnitOfWork, stored: StoredVerdict) -> Observations:
     evidence = stored.evidence
-    attempts = unit.sql.all("failed_attempts", dialect=evidence.transaction.dialect, up_to=stored.log_seq)
-    fields = [_ENTRY.decode(row[0]).fields for row in attempts]
+    fields = [entry.fields for entry in unit.failed_attempts(evidence.transaction.dialect, stored.log_seq)]
     problems = {
         f["public_problem_id"] for f in fields if f.get("outcome") == "failed" and f.get("method") != "ENROLMENT"
     }
@@ -72,10 +116,24 @@ def _observed(unit: UnitOfWork, stored: StoredVerdict) -> Observations:
     )
 
 
-def verdict_from(record: Record, policy: Policy, trust: Trust) -> Verdict:
-    """The verdict over a stored attempt."""
-    stored = record.stored
+def verdict_from(record: Record) -> Verdict:
+    """The verdict over a stored attempt, by the policy, trust anchors and declarations that judged it."""
+    stored, grounds = record.stored, record.grounds
     return verdict_of(
-        stored.evidence, record.extract, policy=policy, trust=trust, decided_at=stored.decided_at, observed=record.observed,
+        stored.evidence,
+        record.extract,
+        policy=grounds.policy,
+        trust=grounds.trust,
+        policy_name=stored.policy,
+        decided_at=stored.decided_at,
+        config=grounds.config or Config(),
+        observed=record.observed,
         findings=stored.findings,
-    )  # fmt: skip
+    )
+
+
+def differences(record: Record) -> tuple[str, ...]:
+    """What this report cannot show as it was: contents that were not recorded, and another version of the rule set."""
+    rule_set = record.grounds.judged_by.rule_set
+    other = () if rule_set in (None, RULE_SET) else (f"ruleSet: {rule_set} when it was decided, {RULE_SET} here",)
+    return record.grounds.not_recorded + other

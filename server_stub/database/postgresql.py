@@ -29,7 +29,17 @@ RETRY_SECONDS: Final = 0.5
 @cache
 def _queries() -> Mapping[str, str]:
     """The named statements with psycopg's placeholders."""
-    return {name: re.sub(r"(?<!:):(\w+)", r"%(\1)s", text.replace("%", "%%")) for name, text in load_queries().items()}
+    return {
+        name: _members_of_text(re.sub(r"(?<!:):(\w+)", r"%(\1)s", text.replace("%", "%%")))
+        for name, text in load_queries().items()
+    }
+
+
+def _members_of_text(statements: str) -> str:
+    """SQLite finds a member in JSON text; here the text becomes jsonb first, which knows no NUL."""
+    return re.sub(
+        r"\(entry ->> '(\w+)'\)", r"(replace(entry, '\\u0000', '\\u0001')::jsonb ->> '\1')", statements
+    )  # fmt: skip
 
 
 class PostgreSQL:
@@ -118,7 +128,7 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
         current = (row and row[0]) or 0
         for version, script in migrations():
             if version > current:
-                connection.execute(script)
+                connection.execute(_members_of_text(script))
                 connection.execute("INSERT INTO schema_version (version) VALUES (%s)", [version])
 
 

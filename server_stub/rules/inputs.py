@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+RULE_SET: Final = "eu-rts-2018-389@2023-07"
+
 
 class Declared(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """Base: frozen, camelCase on the wire, unknown members refused."""

@@ -15,7 +15,6 @@ from server_stub.rules.ruling import PASS, Ruling, stronger, unknown
 from server_stub.rules.scene import Scene
 from server_stub.verdict import Grade
 
-RULE_SET: Final = "eu-rts-2018-389@2023-07"
 SIGNATURE_RULE: Final = "RTS-4.2.c"
 
 

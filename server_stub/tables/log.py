@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -10,12 +10,26 @@ import msgspec
 from device_keys.clock import Clock
 from device_keys.entropy import Entropy
 from server_stub.database.protocol import Row, Statements
-from server_stub.log_chain import GENESIS, LogEntry, append_entry
+from server_stub.log_chain import GENESIS, LogDamaged, LogEntry, append_entry, entry_hash, read_entry
 from server_stub.tables.columns import json_text
 from server_stub.tables.unit import Unit
 
 CLOCK_ID: Final = "server"
-_ENTRY: Final = msgspec.json.Decoder(LogEntry)
+
+
+class _Hashed(msgspec.Struct):
+    """All that appending needs of the newest entry: a damaged one stops no step-up, and `log verify` finds it."""
+
+    hash: str
+
+
+_HASH: Final = msgspec.json.Decoder(_Hashed)
+# Before any row, one that somebody forged included.
+_FIRST: Final = -(2**63)
+_FAILURES: Final = frozenset({
+    "sca_attempt", "block_temp", "alert_before_permanent", "block_permanent", "unblock", "code_accepted",
+})  # fmt: skip
+_MOST_FAILURES: Final = 200
 
 
 class Log(Unit):
@@ -31,8 +45,7 @@ class Log(Unit):
     ) -> None:
         """Append an event (RTS Art. 29; `docs/compliance.md` lists the events) to the hash chain."""
         if self._head is None:
-            row = self.sql.one("log_head")
-            self._head = (0, GENESIS) if row is None else (row[0], _ENTRY.decode(row[1]).hash)
+            self._head = self.log_head()
         seq, previous = self._head
         entry = append_entry(
             previous, seq=seq + 1, at=self.at, clock_id=CLOCK_ID, event=event, dialect=dialect, user=user, session=session,
@@ -55,18 +68,42 @@ class Log(Unit):
             self.sql.run_many("insert_log", self._appended)
             self._appended = []
 
+    def log_head(self) -> tuple[int, str]:
+        """The number of the newest entry, and its hash; nought and `GENESIS` in an empty log."""
+        row = self.sql.one("log_head")
+        return (0, GENESIS) if row is None else (row[0], _HASH.decode(row[1]).hash)
+
+    def log_texts(self, after: int | None = None, most: int = 1000) -> list[str]:
+        """The entries after a number as they stand in the database; None: from the very first row."""
+        return [row[1] for row in self.sql.all("log_after", after=_FIRST if after is None else after, most=most)]
+
     def log_entries(self, after: int = 0, most: int = 1000) -> list[LogEntry]:
-        return [_ENTRY.decode(row[0]) for row in self.sql.all("log_after", after=after, most=most)]
+        """The entries after a number. Raises LogDamaged."""
+        return [_read(row) for row in self.sql.all("log_after", after=after, most=most)]
 
     def log_extract(
-        self, dialect: str, user: str, transactions: Iterable[str], sessions: Iterable[str], up_to: int
+        self, dialect: str, user: str, transactions: Collection[str], sessions: Collection[str], up_to: int
     ) -> tuple[LogEntry, ...]:
-        """What a verdict may read, up to an entry: these transactions (an enrolment counts as one), these sessions, the user's failures."""
-        rows: list[Row] = []
-        for transaction in transactions:
-            rows += self.sql.all("log_of_transaction", transaction=transaction, up_to=up_to)
-        rows += self.sql.all("log_of_user", dialect=dialect, user=user, up_to=up_to, most=200)
-        for session in sessions:
-            rows += self.sql.all("log_of_session", session=session, up_to=up_to)
-        entries = {entry.seq: entry for entry in (_ENTRY.decode(row[0]) for row in rows)}
-        return tuple(entries[seq] for seq in sorted(entries))
+        """What a verdict may read of a user's entries, up to number `up_to`: those of the transactions (an enrolment counts as one) and
+        sessions, and the newest about failures and blocks. Found by what the entries say. Raises LogDamaged.
+        """
+        entries = [_read(row) for row in self.sql.all("log_of_user", dialect=dialect, user=user, up_to=up_to)]
+        failures = [entry.seq for entry in entries if entry.event in _FAILURES][-_MOST_FAILURES:]
+        near = {entry.seq for entry in entries if entry.transaction in transactions or entry.session in sessions}
+        wanted = near.union(failures)
+        extract = tuple(entry for entry in entries if entry.seq in wanted)
+        for entry in extract:
+            if entry_hash(entry) != entry.hash:
+                raise LogDamaged(f"entry {entry.seq} of the log does not have the hash that was kept with it")
+        return extract
+
+    def failed_attempts(self, dialect: str, up_to: int) -> list[LogEntry]:
+        """The newest attempts of a dialect, up to number `up_to`, newest first."""
+        return [_read(row) for row in self.sql.all("failed_attempts", dialect=dialect, up_to=up_to)]
+
+
+def _read(row: Row) -> LogEntry:
+    entry = read_entry(row[1])
+    if entry is None or entry.seq != row[0]:
+        raise LogDamaged(f"entry {row[0]} of the log is not as it was written")
+    return entry

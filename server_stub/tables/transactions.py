@@ -78,7 +78,7 @@ class Transactions(Unit):
         """Keep a judgement. The registration of its key is kept once, with the key; citations are those of the checks."""
         self.sql.run(
             "insert_verdict", transaction=verdict.transaction, attempt=verdict.attempt, accepted=int(verdict.accepted),
-            decided_at=verdict.decided_at, log_seq=verdict.log_seq, policy=verdict.policy, trust=verdict.trust,
+            decided_at=verdict.decided_at, log_seq=verdict.log_seq, policy=verdict.policy, grounds=verdict.grounds,
             evidence=encode(_without_registration(verdict.evidence)).decode(), findings=json_text([_kept(f) for f in verdict.findings]),
             at_door=int(refused_at_door(verdict.evidence)),
         )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from server_stub.bundle import Bundle, build_bundle, read_bundle
+from server_stub.evidence_key import EvidenceKey
 from server_stub.policy import STRICT
 from server_stub.report import meter, render_html, render_text
 from server_stub.rules.table import rules
@@ -19,6 +20,7 @@ from server_stub.verdict import Grade, Verdict
 from server_stub.visible import mixed_scripts, noted, visible
 
 TRUST = load_trust()
+KEY = EvidenceKey(bytes(32))
 HOSTILE = "<script>alert(1)</script> \u202egnp.exe [bold]x[/] & \"'"
 VOID = {"meta", "col", "br", "link", "img", "input", "hr"}
 
@@ -51,7 +53,7 @@ def judged(stage: Any) -> tuple[Verdict, Bundle]:
     from server_stub.compliance import elements
 
     made = build_bundle(
-        stage.evidence, policy=STRICT, trust=TRUST, log_extract=tuple(stage.log), observed=stage.observed
+        stage.evidence, key=KEY, policy=STRICT, trust=TRUST, log_extract=tuple(stage.log), observed=stage.observed
     )
     verdict = Verdict(
         transaction_id=stage.evidence.transaction.id, attempt=1, accepted=stage.accepted, decided_at="2026-11-22T10:00:00.000000Z",

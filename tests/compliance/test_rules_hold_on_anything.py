@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from server_stub.bundle import build_bundle, read_bundle
 from server_stub.compliance import elements, judge_compliance
+from server_stub.evidence_key import EvidenceKey
 from server_stub.policy import STRICT
 from server_stub.report import render_html
 from server_stub.rules.table import rules
@@ -18,6 +19,7 @@ from server_stub.trust import load_trust
 from server_stub.verdict import Outcome, Verdict
 
 TRUST = load_trust()
+KEY = EvidenceKey(bytes(32))
 COUNT = len(rules())
 values = st.recursive(
     st.none()
@@ -76,7 +78,9 @@ def test_every_report_can_be_written(step_up: Callable[..., Any], data: st.DataO
     stage.bend(
         transaction=transaction, assertion=data.draw(st.sampled_from([stage.evidence.assertion, None, "", "{}", "[1]"]))
     )
-    bundle = read_bundle(build_bundle(stage.evidence, policy=STRICT, trust=TRUST, log_extract=tuple(stage.log)))
+    bundle = read_bundle(
+        build_bundle(stage.evidence, key=KEY, policy=STRICT, trust=TRUST, log_extract=tuple(stage.log))
+    )
     verdict = Verdict(
         "t",
         1,

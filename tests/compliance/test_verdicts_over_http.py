@@ -13,7 +13,9 @@ import pytest
 
 from authenticator.cli import main
 from authenticator.server_process import running_server
-from server_stub.bundle import appraise, read_bundle
+from server_stub.appraisal import appraise
+from server_stub.bundle import read_bundle
+from server_stub.evidence_key import read_public_key
 from server_stub.log_chain import verify_log_pages
 
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
@@ -55,6 +57,12 @@ def latest(server: httpx2.Client) -> tuple[str, dict[str, Any]]:
         if answer.is_success:
             return transaction["transactionId"], answer.json()
     raise AssertionError("no verdict")
+
+
+def appraised(server: httpx2.Client, raw: bytes) -> dict[str, Any]:
+    """The verdict over a bundle by one who has the server's key."""
+    key = read_public_key(server.get("/_stub/evidence-key").content)
+    return appraise(read_bundle(raw), server_key=key).verdict.to_json()
 
 
 def pay(phone: Callable[..., Any], *how: str) -> Any:
@@ -120,7 +128,7 @@ def test_a_bundle_gives_the_servers_verdict_and_holds_no_secret(
     transaction, verdict = latest(server)
     raw = server.get(f"/_stub/transactions/{transaction}/evidence").content
     assert verdict["accepted"] is True
-    assert json.dumps(appraise(read_bundle(raw)).to_json()) == json.dumps(verdict)
+    assert json.dumps(appraised(server, raw)) == json.dumps(verdict)
     for secret in (
         *SECRETS,
         *(value for value in [*tokens.values(), *answer.json().values()] if isinstance(value, str) and len(value) > 15),
@@ -140,7 +148,7 @@ def test_a_wrong_passcode_is_a_plain_failure(server: httpx2.Client, phone: Calla
     assert "device-key" in rules["RTS-4.1-elements"]["reason"]
     assert rules["RTS-4.3.a"]["verdict"] == "pass"
     raw = server.get(f"/_stub/transactions/{transaction}/evidence").content
-    assert json.dumps(appraise(read_bundle(raw)).to_json()) == json.dumps(verdict)
+    assert json.dumps(appraised(server, raw)) == json.dumps(verdict)
     assert b"111235" not in raw
 
 
@@ -148,16 +156,17 @@ def test_the_servers_log_is_a_whole_chain(server: httpx2.Client, phone: Callable
     phone("enrol", "--user", USER, "--passcode", "111234")
     pay(phone, "--passcode", "111234")
 
-    def page(after: int) -> bytes:
-        return server.get(f"/_stub/log?after={after}&most=5").content
+    def page(after: int | None) -> bytes:
+        return server.get("/_stub/log", params={"most": 5} | ({} if after is None else {"after": after})).content
 
-    count, problem = verify_log_pages(page)
-    assert problem is None
-    assert count == len(server.get("/_stub/log").json()) > 10
+    chain = verify_log_pages(page)
+    assert chain.problem is None
+    assert {"head": chain.head, "count": chain.count} == server.get("/_stub/log/head").json()
+    assert chain.count == len(server.get("/_stub/log").json()) > 10
 
-    def tampered(after: int) -> bytes:
+    def tampered(after: int | None) -> bytes:
         return page(after).replace(b'"code_accepted"', b'"code_replayed"', 1)
 
-    _, problem = verify_log_pages(tampered)
+    problem = verify_log_pages(tampered).problem
     assert problem is not None
     assert problem.problem == "altered"

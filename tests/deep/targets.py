@@ -5,7 +5,6 @@ Used twice: by `fuzz.py`, coverage-guided and for as long as one likes, and by `
 
 from __future__ import annotations
 
-import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable
@@ -39,8 +38,11 @@ from device_keys.messages import (
     parse_authenticator_data,
     parse_client_data,
 )
-from server_stub.bundle import appraise, read_bundle
+from server_stub.appraisal import appraise
+from server_stub.bundle import read_bundle
 from server_stub.checks.chain import read_chain
+from server_stub.evidence_key import EvidenceKey
+from tests.support.bundles import resealed
 
 NOW: Final = datetime(2026, 5, 5, 12, 30, tzinfo=UTC)
 
@@ -173,12 +175,11 @@ def inspect_seeds() -> list[bytes]:
 
 
 def run_bundle(body: bytes) -> None:
-    """A bundle's body, brought into canonical form with a digest that fits; what is read is appraised without a crash."""
+    """A bundle's body, brought into canonical form with digests and a signature that fit; what is read is appraised without a crash."""
     with suppress(FormatError):
-        body = canonical_json(parse_json(body))
-    digest = hashlib.sha256(body).hexdigest().encode()
-    with suppress(FormatError):
-        appraise(read_bundle(body[:-1] + b',"digest":"' + digest + b'"}'))
+        members = parse_json(body)
+        if isinstance(members, dict):
+            appraise(read_bundle(resealed(members, EVIDENCE_KEY)), server_key=EVIDENCE_KEY.public)
 
 
 @cache
@@ -186,9 +187,12 @@ def bundle_body() -> bytes:
     """The body of an honest step-up's bundle, made by a server and a phone in process."""
     from .story import evidence_of_a_payment
 
-    return evidence_of_a_payment()[:-77] + b"}"
+    members = json.loads(evidence_of_a_payment())
+    del members["digest"], members["signature"]
+    return canonical_json(members)
 
 
+EVIDENCE_KEY: Final = EvidenceKey(bytes(32))
 TARGETS: Final[dict[str, Target]] = {
     "cbor": Target(run_cbor, cbor_seeds),
     "client_data": Target(run_client_data, client_data_seeds),

@@ -9,7 +9,9 @@ from typing import Any
 import pyotp
 import pytest
 
-from server_stub.bundle import appraise, read_bundle
+from server_stub.appraisal import appraise
+from server_stub.bundle import read_bundle
+from server_stub.evidence_key import read_public_key
 
 R = "/identity/v2/auth/account/reauth"
 A = "/identity/v2/auth/account/2fa"
@@ -121,7 +123,8 @@ def test_the_evidence_of_a_code_appraises_offline_to_the_same_verdict_and_holds_
     transaction = site.stub("GET", "/transactions")[0]["transactionId"]
     code = site.code("sms")
     raw = site.http.get(f"/_stub/transactions/{transaction}/evidence").content
-    appraised = json.loads(json.dumps(appraise(read_bundle(raw)).to_json()))
+    key = read_public_key(site.http.get("/_stub/evidence-key").content)
+    appraised = json.loads(json.dumps(appraise(read_bundle(raw), server_key=key).verdict.to_json()))
     same = appraised == site.stub("GET", f"/transactions/{transaction}/verdict")
     assert same  # pytest's diff of two whole verdicts would take minutes
     for secret in (b"+447700900123", EMAIL.encode(), site.access.encode(), b"Passw0rd!", f'"{code}"'.encode()):

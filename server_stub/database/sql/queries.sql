@@ -65,15 +65,20 @@ INSERT INTO nonces (value, transaction_id, issued_at, expires_at) VALUES (:value
 UPDATE nonces SET consumed_at = :at WHERE value = :value AND consumed_at IS NULL;
 
 -- name: insert_verdict
-INSERT INTO verdicts (transaction_id, attempt, accepted, decided_at, log_seq, policy, trust, evidence, findings, at_door)
-VALUES (:transaction, :attempt, :accepted, :decided_at, :log_seq, :policy, :trust, :evidence, :findings, :at_door);
+INSERT INTO verdicts (transaction_id, attempt, accepted, decided_at, log_seq, policy, grounds, evidence, findings, at_door)
+VALUES (:transaction, :attempt, :accepted, :decided_at, :log_seq, :policy, :grounds, :evidence, :findings, :at_door);
 -- name: get_verdict
-SELECT transaction_id, attempt, accepted, decided_at, log_seq, policy, trust, evidence, findings FROM verdicts
+SELECT transaction_id, attempt, accepted, decided_at, log_seq, policy, grounds, evidence, findings FROM verdicts
 WHERE transaction_id = :transaction AND attempt = :attempt;
 -- name: last_attempt
 SELECT MAX(attempt) FROM verdicts WHERE transaction_id = :transaction;
 -- name: shown_attempt
 SELECT attempt, accepted FROM verdicts WHERE transaction_id = :transaction AND at_door = 0 ORDER BY attempt DESC LIMIT 1;
+
+-- name: keep_content
+INSERT INTO contents (digest, content) VALUES (:digest, :content) ON CONFLICT (digest) DO NOTHING;
+-- name: get_content
+SELECT content FROM contents WHERE digest = :digest;
 
 -- name: get_device
 SELECT id, dialect, user_id, token_digest, state, enrolled_at, state_since, document FROM devices WHERE id = :id;
@@ -126,14 +131,11 @@ SELECT seq, entry FROM log ORDER BY seq DESC LIMIT 1;
 INSERT INTO log (seq, at, event, dialect, user_id, session_id, transaction_id, entry)
 VALUES (:seq, :at, :event, :dialect, :user, :session, :transaction, :entry);
 -- name: log_after
-SELECT entry FROM log WHERE seq > :after ORDER BY seq LIMIT :most;
--- name: log_of_transaction
-SELECT entry FROM log WHERE transaction_id = :transaction AND seq <= :up_to ORDER BY seq;
--- name: log_of_session
-SELECT entry FROM log WHERE session_id = :session AND seq <= :up_to ORDER BY seq;
+SELECT seq, entry FROM log WHERE seq > :after ORDER BY seq LIMIT :most;
+-- name: log_rows_after
+SELECT seq, entry, at, event, dialect, user_id, session_id, transaction_id FROM log WHERE seq > :after ORDER BY seq LIMIT :most;
 -- name: log_of_user
-SELECT entry FROM log WHERE dialect = :dialect AND user_id = :user AND seq <= :up_to AND event IN
-('sca_attempt', 'block_temp', 'alert_before_permanent', 'block_permanent', 'unblock', 'code_accepted') ORDER BY seq DESC LIMIT :most;
+SELECT seq, entry FROM log WHERE (entry ->> 'user') = :user AND (entry ->> 'dialect') = :dialect AND seq BETWEEN 1 AND :up_to ORDER BY seq;
 
 -- name: get_idempotent
 SELECT created_at, status, document FROM idempotency WHERE key = :key;
@@ -210,4 +212,16 @@ SELECT COUNT(DISTINCT dialect || ' ' || user_id) FROM credentials WHERE key_fing
 -- name: nonce_count
 SELECT COUNT(*) FROM nonces WHERE value = :value;
 -- name: failed_attempts
-SELECT entry FROM log WHERE dialect = :dialect AND event = 'sca_attempt' AND seq <= :up_to ORDER BY seq DESC LIMIT 500;
+SELECT seq, entry FROM log WHERE (entry ->> 'dialect') = :dialect AND (entry ->> 'event') = 'sca_attempt' AND seq BETWEEN 1 AND :up_to ORDER BY seq DESC LIMIT 500;
+
+-- name: verdict_of_attempt
+SELECT accepted, log_seq, findings FROM verdicts WHERE transaction_id = :transaction AND attempt = :attempt;
+-- name: verdicts_up_to
+SELECT COUNT(*) FROM verdicts WHERE log_seq <= :seq;
+-- name: verdict_beyond
+SELECT transaction_id, attempt, log_seq FROM verdicts WHERE log_seq > :seq OR log_seq < 1 LIMIT 1;
+
+-- name: get_evidence_key
+SELECT secret FROM evidence_key WHERE name = 'bundles';
+-- name: put_evidence_key
+INSERT INTO evidence_key (name, secret) VALUES ('bundles', :secret) ON CONFLICT (name) DO NOTHING;
