@@ -6,6 +6,7 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from authenticator.profiles import PROFILES
@@ -48,6 +49,15 @@ def test_an_honest_phone_is_accepted(name: str, method: str, honest: ModuleType,
     assert [finding for finding in findings if finding.outcome in (Outcome.FAIL, Outcome.NOT_RUN)] == []
     assert accepted(findings)
     assert [finding.check for finding in findings] == [check.id for check in CHECKS]
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_what_passed_or_does_not_apply_is_accepted(outcome: Outcome, honest: ModuleType, trust: Trust) -> None:
+    """RTS Art. 4(1): one check that failed refuses, whichever it is, and so does one that could not run."""
+    findings = judge(honest.Approval(honest.Enrolled(PROFILES["pixel-9"])).evidence(), STRICT, trust)
+    for index, finding in enumerate(findings):
+        changed = [*findings[:index], msgspec.structs.replace(finding, outcome=outcome), *findings[index + 1 :]]
+        assert accepted(changed) == (outcome in (Outcome.PASS, Outcome.NOT_APPLICABLE)), finding.check
 
 
 def test_every_check_has_an_alteration(alterations: list[Any]) -> None:

@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
 
 from authenticator.profiles import PROFILES
 from device_keys.encoding import FormatError
 from server_stub.checks.ceremonies import failures
 from server_stub.checks.table import judge
-from server_stub.policy import STRICT
-from server_stub.trust import Trust, TrustError, load_trust, read_status_list
+from server_stub.policy import LENIENT, STRICT
+from server_stub.trust import NamedPem, Trust, TrustError, load_trust, read_status_list
+from server_stub.verdict import Outcome
 
 
 def test_the_packaged_anchors_and_list_load(trust: Trust) -> None:
@@ -109,3 +111,31 @@ def test_the_server_s_own_app_identities_are_those_of_the_simulated_bank_app() -
 
     assert [(app.package, app.signer) for app in STRICT.android_apps] == [(ANDROID_PACKAGE, ANDROID_SIGNER.hex())]
     assert STRICT.apple_app_ids == (APPLE_APP_ID,)
+
+
+@pytest.mark.parametrize(
+    ("profile", "formats", "maker"),
+    [
+        ("pixel-9", "android-key", "android"),
+        ("emulator", "android-key", "android-software"),
+        ("security-key", "packed", "fido"),
+        ("iphone-17", "apple", "apple-webauthn"),
+    ],
+)
+@pytest.mark.parametrize("software_keys", [True, False])
+@pytest.mark.parametrize("kind", ["android", "android-software", "app-attest", "apple", "fido", "anyone"])
+def test_a_root_vouches_for_its_own_kind_alone(
+    profile: str, formats: str, maker: str, software_keys: bool, kind: str, honest: ModuleType, trust: Trust
+) -> None:
+    """One genuine root, configured under each kind of name: software roots count for Android keys alone, and only if the policy says so."""
+    root = next(pem for pem in trust.pems if pem.name == maker)
+    configured = Trust([NamedPem(f"{kind}-root", root.pem)], trust.revoked)
+    policy = msgspec.structs.replace(LENIENT, software_keys=software_keys)
+    phone = honest.Enrolled(PROFILES[profile], formats=formats, with_app_attest=False)
+    findings = judge(honest.Approval(phone).evidence(), policy, configured)
+    chain = next(finding for finding in findings if finding.check == "attestation.chain")
+    vouching = {"anyone", formats.partition("-")[0] if maker != "fido" else "fido"}
+    if formats == "android-key" and software_keys:
+        vouching.add("android-software")
+    assert (chain.outcome is Outcome.PASS) == (kind in vouching)
+    assert chain.reason == ("ok" if kind in vouching else "unknown-maker")

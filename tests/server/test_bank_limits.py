@@ -215,3 +215,24 @@ def test_a_declined_step_up_is_refused_like_any_wrong_element(bank: Bank, handse
     declined = bank.step_up(transaction)
     assert (declined.status_code, declined.content) == (missing.status_code, missing.content)
     assert bank.failed(transaction) == ["evidence.approved"]
+
+
+def test_the_log_names_what_failed_and_the_payer_s_side_never_does(bank: Bank, handset: Handset) -> None:
+    """RTS Art. 4(3)(a): operators read the reason, in the order of the checks; an accepted attempt has none."""
+    transaction = bank.start()
+    late = handset.header(transaction)
+    bank.advance(121)
+    refused = bank.step_up(transaction, WRONG, late)
+    assert bank.step_up(transaction, header=handset.header(transaction)).status_code == 200
+    attempts = [
+        entry["fields"]
+        for entry in bank.stub("GET", "/log")
+        if (entry["event"], entry["transaction"]) == ("sca_attempt", transaction)
+    ]
+    assert [(entry["outcome"], entry["internal_reason"]) for entry in attempts] == [
+        ("failed", ["secret.correct", "challenge.fresh"]),
+        ("accepted", []),
+    ]
+    assert [entry["public_problem_id"] for entry in attempts] == ["403.000.52", ""]
+    assert "secret" not in refused.text
+    assert "fresh" not in refused.text

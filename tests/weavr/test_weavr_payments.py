@@ -88,6 +88,23 @@ def test_several_transfers_are_one_batch(multi: Any, world: Any) -> None:
     assert balance(world) == 1_000_000 - 350
 
 
+def test_transfers_in_two_currencies_are_no_batch(multi: Any, world: Any) -> None:
+    """RTS Art. 5(3)(b): a batch has one total, and nothing sums pounds and euros."""
+    with world.server.store.begin() as unit:  # demo users have one account each
+        alice = unit.user("weavr", ALICE)
+        alice.document["accounts"]["130000000000000002"] = {"currency": "EUR", "balance": 1_000_000}
+        unit.put_user(alice)
+    pounds = multi.transfer(100)
+    body = {
+        "sourceInstrument": {"type": "managed_accounts", "id": "130000000000000002"},
+        "transferAmount": {"currency": "EUR", "amount": 100},
+        "destinationBeneficiary": {"name": "ACME Ltd", "bankAccountDetails": {"iban": "GB33BUKB20201555555555"}},
+    }
+    euros = multi.post("/outgoing_wire_transfers", body).json()["id"]
+    assert code(challenge(multi, pounds, euros)) == (409, "STATE_INVALID")
+    assert [challenge(multi, one).status_code for one in (pounds, euros)] == [200, 200]
+
+
 def test_a_biometric_push_confirms_a_transfer(multi: Any, handset: Any, world: Any) -> None:
     """Section 10: shown and signed on the phone; dynamic linking is proved, the payment executed, nothing stepped up."""
     multi.login()

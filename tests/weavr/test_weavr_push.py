@@ -403,6 +403,31 @@ def test_the_simulator_decides_a_push(
     assert multi.world.http.get(f"/_stub/transactions/{challenge}/verdict").status_code == 404
 
 
+def test_the_simulator_makes_active_the_factor_that_was_enrolled_and_no_other(
+    multi: Any, phone: Any, embedder: Any, world: Any
+) -> None:
+    """Section 11: a push that is answered for the user says nothing of the SMS factor."""
+    multi.step_up()
+    assert multi.post(f"{PUSH}/AUTHY").status_code == 204
+    challenge = phone.pending()[0]["transactionId"]
+    world.put_user(factors={"SMS": "INACTIVE", "AUTHY": "PENDING_VERIFICATION"})
+    base = f"/weavr/simulate/api/factors/110000000000000001/challenges/{challenge}"
+    assert multi.post("/verify_success", base=base).json() == {"code": "COMPLETED"}
+    assert world.stub("GET", "/users?dialect=weavr")[0]["factors"] == {"SMS": "INACTIVE", "AUTHY": "ACTIVE"}
+    told = embedder.bodies()[-1]
+    assert (told["type"], told["status"]) == ("AUTHY", "ACTIVE")
+
+
+@pytest.mark.parametrize("channel", ["AUTHY", "BIOMETRIC"])
+def test_the_simulator_s_answer_is_told_with_the_channel_of_the_push(
+    multi: Any, with_authy: Any, embedder: Any, channel: str
+) -> None:
+    challenge = multi.post(f"{STEP_UP}/{channel}").json()["id"]
+    base = f"/weavr/simulate/api/factors/110000000000000001/challenges/{challenge}"
+    multi.post("/verify_success", base=base)
+    assert embedder.bodies("/stepup/watch")[-1]["type"] == channel
+
+
 def test_the_simulator_decides_a_code_by_its_transaction(multi: Any, world: Any) -> None:
     """Section 12.5: challenge ids of SMS step-ups are shown by the control interface."""
     multi.issue()
