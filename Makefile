@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PYTEST ?= $(BIN)/python -m pytest -n auto --dist worksteal -q
 
-.PHONY: demo phone test test-random lint bench clean
+.PHONY: demo phone test test-random mutants lint bench clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -30,6 +30,9 @@ test: $(VENV)/.dev  ## the whole test suite
 
 test-random: $(VENV)/.dev  ## the same in random order; the printed option repeats it: make test-random SEED=…
 	$(PYTEST) --random-order $(if $(SEED),--random-order-seed=$(SEED))
+
+mutants: $(VENV)/.dev  ## small defects drawn at random, and whether the tests notice them: make mutants SEED=tuesday N=60
+	$(BIN)/python -m tests.mutation $(if $(SEED),--seed "$(SEED)") $(if $(N),--n $(N))
 
 lint: $(VENV)/.dev  ## linters, types, import walls
 	$(BIN)/ruff check .

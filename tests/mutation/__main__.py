@@ -18,9 +18,9 @@ import tarfile
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -37,6 +37,8 @@ TARGETS = (
 SHARES: dict[Family, float] = {"condition": 0.5, "constant": 0.25, "value": 0.25}
 # One test that hangs is stopped after so many seconds, and has noticed; a whole mutant after so many, and has not.
 HANGING, UNFINISHED = 90, 1200
+# Process groups of the tests that run now: they end with the harness, however it ends.
+RUNNING: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,32 @@ def run_tests(folder: Path, arguments: list[str]) -> int | None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    RUNNING.add(started.pid)
     try:
         return started.wait(UNFINISHED)
     except subprocess.TimeoutExpired:
         return None
     finally:
-        # Servers that a test started end with it.
-        with suppress(ProcessLookupError):
-            os.killpg(started.pid, signal.SIGKILL)
+        end(started.pid)  # servers that a test started end with it
         started.wait()
+        RUNNING.discard(started.pid)
+
+
+def end(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+@contextmanager
+def ending(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """On an interrupt nothing new begins, and what runs is ended."""
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for group in tuple(RUNNING):
+            end(group)
+        raise
 
 
 def main() -> int:
@@ -139,6 +158,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="show the mutants without running anything")
     options = parser.parse_args()
     os.nice(10)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -162,8 +182,9 @@ def main() -> int:
                 copies.put(folder)
 
         survivors = 0
-        with ThreadPoolExecutor(options.workers) as pool:
-            for number, (mutant, why) in enumerate(pool.map(tried, drawn), 1):
+        with ThreadPoolExecutor(options.workers) as pool, ending(pool):
+            for number, trial in enumerate(as_completed([pool.submit(tried, mutant) for mutant in drawn]), 1):
+                mutant, why = trial.result()
                 survivors += why is not None
                 fate = "noticed" if why is None else f"SURVIVED: {why}"
                 print(f"{number:3} {mutant.path}:{mutant.site.line} {mutant.site.family}: {fate}", flush=True)
@@ -171,6 +192,8 @@ def main() -> int:
                     print(mutant.diff(), flush=True)
         print(f"{survivors} of {len(drawn)} survived (seed {options.seed}, commit {commit[:12]})")
         return 1 if survivors else 0
+    except KeyboardInterrupt:
+        return 2
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
