@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from device_keys.encoding import FormatError, parse_json_object
+from server_stub.blocking import RULE, BlockingRule
 
 if TYPE_CHECKING:
     from server_stub.records import Session, Transaction, User
@@ -80,13 +81,14 @@ ErrorReply = Callable[[Call], Reply]
 class EnrolmentRules:
     """What enrolling a phone needs of a dialect: its API key check, its login's idle time, and where the activation code goes.
 
-    `enrolled` is called in the same unit of work once the phone's keys are bound.
+    `enrolled` is called in the same unit of work once the phone's keys are bound. `blocking`: what wrong activation codes bring.
     """
 
     key_accepted: Callable[[Call], bool]
     idle: timedelta | None
     number_of: Callable[[User], str | None]
     enrolled: Callable[[Server, UnitOfWork, Session], None] | None = None
+    blocking: BlockingRule = RULE
 
 
 @dataclass(frozen=True, slots=True)

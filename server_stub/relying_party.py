@@ -19,7 +19,14 @@ from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_decode, b64url_encode, canonical_json
 from device_keys.messages import Kind, payload_digest, step_up_challenge
 from device_keys.orders import read_order
-from server_stub.blocking import RULE, BlockingRule, blocked, count_failure, count_success
+from server_stub.blocking import (
+    RULE,
+    BlockingRule,
+    blocked,
+    count_failure,
+    count_single_success,
+    count_success,
+)
 from server_stub.checks.case import Case, received_counters
 from server_stub.checks.reading import look_up
 from server_stub.checks.table import accepted as all_accepted
@@ -310,10 +317,14 @@ def _evaluated(
                 code_id=challenge_id(nonce.value),
                 order_id=transaction.id,
             )
-        if count_failure(unit, user, session=session.id, transaction=transaction.id, rule=this.rule):
+        guessed = _guessed(decision.evidence)
+        if count_failure(unit, user, of=guessed, session=session.id, transaction=transaction.id, rule=this.rule):
             transaction.state = "VOID"
         return
-    count_success(unit, user)
+    if _shows_two(decision.evidence):
+        count_success(unit, user)
+    else:
+        count_single_success(unit, user, _guessed(decision.evidence))
     transaction.state = "VERIFIED"
     if this.verified_life is not None:
         transaction.expires_at = unit.now + this.verified_life
@@ -326,6 +337,21 @@ def _evaluated(
         trigger=decision.evidence.transaction.trigger,
     )
     _count_uses(unit, decision.case)
+
+
+def _guessed(evidence: Evidence) -> str:
+    """What somebody who fails here has guessed at: the secret that the server compared, else the device's signature."""
+    return evidence.secret.kind if evidence.secret is not None and evidence.secret.result else "device"
+
+
+def _shows_two(evidence: Evidence) -> bool:
+    """Whether an accepted attempt shows two categories: every method with a device does, a secret only beside what its session showed."""
+    from server_stub.rules.elements import category_of
+
+    if evidence.device_required:
+        return True
+    category = None if evidence.secret is None else category_of(evidence.secret.kind)
+    return len({str(prior.category) for prior in evidence.prior} | ({str(category)} if category else set())) > 1
 
 
 def _declined(unit: UnitOfWork, transaction: Transaction, session: Session, this: Try, decision: Decision) -> None:

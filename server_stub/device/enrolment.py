@@ -1,7 +1,7 @@
 """Enrolling a phone: creation options and an activation code by SMS, then one or two keys over one challenge.
 
-Little is refused here: a wrong activation code, a challenge that was not issued, unreadable structures, a key of another user. All else
-that an attestation says is recorded, and judged at each step-up.
+Little is refused here: a wrong activation code, a blocked user, a challenge that was not issued, unreadable structures, a key of another
+user. All else that an attestation says is recorded, and judged at each step-up.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from device_keys.entropy import new_digits
 from device_keys.messages import Registration, parse_attestation_object, parse_client_data
 from device_keys.messages import parse_authenticator_data as parse_auth_data
 from server_stub.accounts import note_activity, session_of
+from server_stub.blocking import BlockingRule, blocked, count_failure, count_single_success
 from server_stub.delivery import send
 from server_stub.devices import retire
 from server_stub.evidence import CredentialFacts, user_handle
 from server_stub.http import Call, EnrolmentRules, Reply
 from server_stub.own_routes import error, refuse
-from server_stub.records import Device, Enrolment, Session
+from server_stub.records import Device, Enrolment, Session, User
 from server_stub.server import Server
 from server_stub.store import UnitOfWork
 
 CODE_LIFE: Final = timedelta(seconds=300)
 CODE_TRIES: Final = 5
+GUESSED: Final = "activation-code"
+BLOCKED: Final = ("blocked", "this user is blocked for a time after too many failures in a row")
 ALGORITHMS: Final = (-7,)
 TIMEOUT_MS: Final = 300_000
 # Art. 25(2)(c): the simulated customer got the passcode in a branch, and the activation code by SMS.
@@ -79,6 +82,8 @@ async def begin_enrolment(server: Server, call: Call) -> Reply:
         number = rules.number_of(user) if user else None
         if user is None or not number:
             raise refuse(409, "no_number", "this user has no mobile number to send an activation code to")
+        if blocked(user, unit.now):
+            return error(403, *BLOCKED)
         code = server.settings.fixed_otp or new_digits(unit.entropy, "activation code", 6)
         challenge = unit.entropy.bytes("enrolment challenge", 32)
         enrolment = Enrolment(
@@ -116,8 +121,13 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
     with server.store.begin() as unit:
         session, rules = _applicant(server, unit, call)
         enrolment = _open_enrolment(unit, session, call.params["id"])
+        user = unit.user(session.dialect, session.user)
+        if user is None or blocked(user, unit.now):
+            _log_attempt(unit, enrolment, "not_evaluated", "user.not_blocked", BLOCKED[0])
+            return error(403, *BLOCKED)
         if not hmac.compare_digest(code.encode(), enrolment.document["code"].encode()):
-            return _wrong_code(unit, enrolment)
+            return _wrong_code(unit, user, enrolment, rules.blocking)
+        count_single_success(unit, user, GUESSED)
         device_id = unit.new_id("device")
         credentials = _read_credentials(unit, enrolment, body, device_id)
         token = b64url_encode(unit.entropy.bytes("device token", 32))
@@ -148,16 +158,22 @@ def _open_enrolment(unit: UnitOfWork, session: Session, enrolment_id: str) -> En
     return enrolment
 
 
-def _wrong_code(unit: UnitOfWork, enrolment: Enrolment) -> Reply:
+def _wrong_code(unit: UnitOfWork, user: User, enrolment: Enrolment, rule: BlockingRule) -> Reply:
+    """It ends with its fifth try; and it counts in the row of its user's failures, whatever enrolment they are of."""
     enrolment.document["tries"] += 1
     if enrolment.document["tries"] >= CODE_TRIES:
         enrolment.state = "void"
     unit.put_enrolment(enrolment)
+    _log_attempt(unit, enrolment, "failed", "activation code", "activation_code")
+    count_failure(unit, user, of=GUESSED, session=enrolment.session, transaction=enrolment.id, rule=rule)
+    return error(403, "activation_code", "activationCode: expected the code of the newest SMS")
+
+
+def _log_attempt(unit: UnitOfWork, enrolment: Enrolment, outcome: str, reason: str, public: str) -> None:
     unit.log(
         "sca_attempt", dialect=enrolment.dialect, user=enrolment.user, session=enrolment.session, transaction=enrolment.id,
-        outcome="failed", method="ENROLMENT", internal_reason=["activation code"], public_problem_id="activation_code", trigger="c",
+        outcome=outcome, method="ENROLMENT", internal_reason=[reason], public_problem_id=public, trigger="c",
     )  # fmt: skip
-    return error(403, "activation_code", "activationCode: expected the code of the newest SMS")
 
 
 def _read_credentials(

@@ -232,7 +232,7 @@ def failed_attempts(scene: Scene) -> list[LogEntry]:
 
 
 def _of_enrolment(entry: LogEntry) -> bool:
-    """Whether an attempt was one at an activation code: one element, with its own count and its own answer."""
+    """Whether an attempt was one at an activation code: one element, with its own answer."""
     return entry.fields.get("method") == "ENROLMENT"
 
 
@@ -246,8 +246,7 @@ def five_failures(scene: Scene) -> Ruling:
     limit = scene.config.maximum_failures
     if limit > 5:
         return fails(f"the policy allows {limit} failures in a row", Grade.DECLARED, *behind)
-    enrolments = {entry.transaction for entry in scene.events("sca_attempt") if _of_enrolment(entry)}
-    problem = next((found for count in ("", *sorted(enrolments)) if (found := _replayed(scene, count, limit))), None)
+    problem = _replayed(scene, limit)
     if problem is not None:
         return fails(problem, Grade.LOGGED, *behind)
     if scene.attempt_entry is None:
@@ -255,27 +254,22 @@ def five_failures(scene: Scene) -> Ruling:
     return passes(Grade.LOGGED, *behind)
 
 
-def _replayed(scene: Scene, enrolment: str, limit: int) -> str | None:
-    """What went wrong in one count: the user's own, or that of an enrolment's activation code, which ends with the enrolment."""
+def _replayed(scene: Scene, limit: int) -> str | None:
+    """What went wrong in the user's count, which runs over enrolments, challenges and logins."""
     count, blocked = 0, False
     for entry in scene.events("sca_attempt", "block_temp", "block_permanent", "unblock"):
         if entry.event.startswith("block_"):
-            blocked = blocked or not enrolment
+            blocked = True
         elif entry.event == "unblock":
             count, blocked = 0, False
-        elif _counts(entry, enrolment):
+        elif _evaluated(entry):
             if count >= limit and not blocked:
                 return f"entry {entry.seq}: evaluated after {count} failures in a row without a block"
-            if not enrolment and _during_block(scene, entry):
+            if _during_block(scene, entry):
                 return f"entry {entry.seq}: evaluated while the user was blocked"
             before, blocked = (0 if blocked else count), False
             count = 0 if entry.fields.get("outcome") == "accepted" else before + 1
     return None
-
-
-def _counts(entry: LogEntry, enrolment: str) -> bool:
-    """Whether an attempt belongs to this count and was evaluated."""
-    return _evaluated(entry) and (entry.transaction == enrolment if enrolment else not _of_enrolment(entry))
 
 
 def _during_block(scene: Scene, entry: LogEntry) -> bool:

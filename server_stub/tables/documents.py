@@ -26,5 +26,9 @@ class Documents(Unit):
             "put_record", kind=kind, id=record_id, owner=owner, seq=self.next_seq(), document=json_text(document)
         )
 
+    def trim_records(self, kind: str, owner: str, most: int) -> None:
+        """Keep the newest; a hundred of the others go at a time."""
+        self.sql.run("trim_records", kind=kind, owner=owner, most=most)
+
     def delete_record(self, kind: str, record_id: str) -> None:
         self.sql.run("delete_record", kind=kind, id=record_id)

@@ -241,6 +241,33 @@ def test_a_success_starts_the_count_anew(site: Any) -> None:
         site.ok(site.put(f"{R}/pin", {"pin": "1234"}))
 
 
+def test_a_secret_that_is_known_buys_no_more_guesses_at_another(site: Any) -> None:
+    """Password and PIN are one category: four guesses at the PIN, the right password, and the fifth guess is the fifth in the row."""
+    for _ in range(4):
+        assert refusal(site.put(f"{R}/pin", {"pin": "9999"})) == (401, 1236)
+    site.ok(site.put(f"{R}/password", {"password": "Passw0rd!"}))
+    assert refusal(site.put(f"{R}/pin", {"pin": "9999"})) == (401, 1236)
+    assert refusal(site.put(f"{R}/pin", {"pin": "1234"})) == (403, 1198)
+
+
+def test_two_categories_end_a_row_of_anything(site: Any) -> None:
+    """The password of the login and a code to the SIM."""
+    for _ in range(4):
+        assert refusal(site.put(f"{R}/pin", {"pin": "9999"})) == (401, 1236)
+    site.ok(site.get(f"{R}/2fa"))
+    site.ok(site.put(f"{R}/2fa/otp", {"otp": site.code("sms")}))
+    assert site.stub("GET", "/users")[0]["failures"] == 0
+
+
+def test_a_token_that_was_not_validated_yet_is_void_in_a_lock(site: Any) -> None:
+    """What an earlier step-up allows is refused in a block too (PSD2 Art. 97(1)(c))."""
+    token = site.ok(site.put(f"{R}/pin", {"pin": "1234"}))["SecondFactorValidationToken"]
+    lock(site)
+    path = f"/identity/v2/manage/account/{site.uid}/reauth/pin"
+    answer = site.post(path, {"secondfactorvalidationtoken": token}, apisecret=SECRET)
+    assert refusal(answer) == (403, 1193)
+
+
 def test_wrong_passwords_at_login_count_too(stranger: Any) -> None:
     for _ in range(5):
         assert refusal(stranger.post(LOGIN, {**GOOD, "password": "no"})) == (401, 966)

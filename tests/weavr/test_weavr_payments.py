@@ -191,6 +191,8 @@ def test_verify_codes_of_the_sms_challenge(multi: Any, world: Any) -> None:
         "CHALLENGE_LIMIT_EXCEEDED",
         "STATE_INVALID",
     ]
+    assert code(challenge(multi, multi.transfer())) == (409, "CHALLENGE_LIMIT_EXCEEDED")
+    world.stub("POST", "/users/110000000000000001/unblock", {"proofRef": "passport"})
     name = challenge(multi, multi.transfer()).json()["scaChallengeId"]
     world.advance(299)
     multi.send("GET", "/identities")

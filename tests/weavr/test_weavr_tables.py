@@ -57,15 +57,16 @@ def test_a_user_without_a_password_gets_the_same_403(api: Any, world: Any) -> No
 
 
 def test_five_failed_logins_in_a_row_lock_for_thirty_minutes_right_password_or_not(api: Any, world: Any) -> None:
-    """Sections 4, 11, 12.4: 423 without a body; a right login in between breaks the row."""
+    """Sections 4, 11, 12.4: 423 without a body, at Payment Run the 403 of any refusal; a right login in between breaks the row."""
+    locked = (423 if api.surface == "multi" else 403, None)
     for _ in range(4):
         assert api.login("wrong").status_code == 403
     assert api.login().status_code == 200
     for _ in range(5):
         assert api.login("wrong").status_code == 403
-    assert code(api.login()) == (423, None)
+    assert code(api.login()) == locked
     world.advance(30 * 60 - 1)
-    assert code(api.login("wrong")) == (423, None)
+    assert code(api.login("wrong")) == locked
     world.advance(1)
     assert api.login().status_code == 200
 
@@ -394,15 +395,72 @@ def test_the_count_of_wrong_codes_runs_on_over_retry_and_login(api: Any, world: 
     assert code(api.verify(api.wrong())) == (409, "CHALLENGE_LIMIT_EXCEEDED")
 
 
-def test_after_the_limit_a_challenge_has_to_be_issued_again(api: Any, world: Any) -> None:
-    """Section 6.2: then the count starts anew."""
+def blocked_at(api: Any) -> bool:
+    """Whether issue and login are refused as in a block (section 12.3)."""
+    multi = api.surface == "multi"
+    issued, logged_in = code(api.issue()), code(api.login())
+    assert issued == ((409, "CHALLENGE_LIMIT_EXCEEDED") if multi else (400, "INVALID_REQUEST"))
+    assert logged_in == ((423, None) if multi else (403, None))
+    return True
+
+
+def test_the_fifth_wrong_code_blocks_for_thirty_minutes_then_the_count_starts_anew(api: Any, world: Any) -> None:
+    """Sections 6.2, 12.3; RTS Art. 4(3)(b)."""
     api.issue()
     for _ in range(5):
         api.verify(api.wrong())
+    assert code(api.verify()) == (409, "STATE_INVALID")
     world.advance(15)
+    assert blocked_at(api)
+    world.advance(30 * 60 - 15)
+    assert api.login().status_code == 200
     assert api.issue().status_code == 204
     assert code(api.verify(api.wrong())) == (409, "VERIFICATION_CODE_INVALID")
     assert api.verify().status_code == 204
+
+
+def test_one_wrong_code_at_each_of_five_logins_blocks(api: Any, world: Any) -> None:
+    """A right password is one element, and ends no row in which codes were guessed."""
+    for number in range(5):
+        assert api.login().status_code == 200, number
+        api.issue()
+        api.verify(api.wrong())
+    assert blocked_at(api)
+
+
+def test_wrong_passwords_and_wrong_codes_count_together(api: Any, world: Any) -> None:
+    api.issue()
+    for _ in range(2):
+        api.verify(api.wrong())
+    for _ in range(2):
+        assert world.client(api.surface).login("wrong").status_code == 403
+    assert code(api.verify(api.wrong())) == (409, "CHALLENGE_LIMIT_EXCEEDED")
+    assert blocked_at(api)
+    (block,) = [entry["fields"] for entry in world.stub("GET", "/log") if entry["event"] == "block_temp"]
+    assert block["until"].startswith("2026-03-02T12:30:00")
+
+
+def test_in_a_block_nothing_is_open_to_a_token_that_was_stepped_up(api: Any, world: Any) -> None:
+    """All actions of PSD2 Art. 97(1) are refused, not the login alone."""
+    api.issue()
+    assert api.verify().status_code == 204
+    call = ("GET", "/managed_accounts", None) if api.surface == "multi" else ("PATCH", "/buyers", {})
+    before = api.send(*call).status_code
+    assert before != 403
+    for _ in range(5):
+        world.client(api.surface).login("wrong")
+    assert code(api.send(*call)) == (403, "STEP_UP_REQUIRED")
+    world.stub("POST", "/users/110000000000000001/unblock", {"proofRef": "passport"})
+    assert api.send(*call).status_code == before
+
+
+def test_guesses_at_the_old_password_count_too(api: Any, world: Any) -> None:
+    body = {"oldPassword": {"value": "Wr0ng-one!"}, "newPassword": {"value": "N3w-password"}}
+    for _ in range(5):
+        assert code(api.post("/passwords/update", body)) == (409, "PASSWORD_INCORRECT")
+    right = {**body, "oldPassword": {"value": "Passw0rd!"}}
+    assert code(api.post("/passwords/update", right)) == (409, "PASSWORD_INCORRECT")
+    assert blocked_at(api)
 
 
 def test_a_right_code_starts_the_count_anew(api: Any, world: Any) -> None:

@@ -157,6 +157,9 @@ SELECT id, owner, document FROM records WHERE kind = :kind AND owner = :owner OR
 -- name: put_record
 INSERT INTO records (kind, id, owner, seq, document) VALUES (:kind, :id, :owner, :seq, :document)
 ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, document = excluded.document;
+-- name: trim_records
+DELETE FROM records WHERE kind = :kind AND id IN
+(SELECT id FROM records WHERE kind = :kind AND owner = :owner ORDER BY seq DESC LIMIT 100 OFFSET :most);
 -- name: delete_record
 DELETE FROM records WHERE kind = :kind AND id = :id;
 

@@ -13,6 +13,7 @@ from server_stub.passwords import secret_matches_off_loop
 from server_stub.records import Session
 from server_stub.server import Server
 from server_stub.store import UnitOfWork
+from server_stub.unknown_names import blocked_name, count_wrong_login
 
 
 async def login(server: Server, call: Call) -> Reply:
@@ -26,15 +27,7 @@ async def login(server: Server, call: Call) -> Reply:
     with server.store.begin() as unit:
         user = unit.user_by_login(NAME, username)
         if user is None:
-            unit.log(
-                "sca_attempt",
-                dialect=NAME,
-                outcome="failed",
-                method="LOGIN",
-                internal_reason=["user.known"],
-                public_problem_id="403.000.52",
-            )
-            return error("403.000.52")
+            return _nobody(unit, username)
         if blocked(user, unit.now):
             return error("403.000.54")
         if not right:
@@ -42,12 +35,23 @@ async def login(server: Server, call: Call) -> Reply:
                 "sca_attempt", dialect=NAME, user=user.id, outcome="failed", method="LOGIN", internal_reason=["secret.correct"],
                 public_problem_id="403.000.52", masked_input=None,
             )  # fmt: skip
-            count_failure(unit, user, session="", transaction="")
+            count_failure(unit, user, of="passcode", session="", transaction="")
             return error("403.000.52")
         session = open_session(
             unit, user, channel="api", transport=call.transport, login={"method": "passcode", "at": unit.at}
         )
         return Reply(200, tokens(unit, session))
+
+
+def _nobody(unit: UnitOfWork, username: str) -> Reply:
+    """A name that nobody has is counted and blocked like a customer's: the answers tell nobody who is one."""
+    if blocked_name(unit, NAME, username):
+        return error("403.000.54")
+    unit.log(
+        "sca_attempt", dialect=NAME, outcome="failed", method="LOGIN", internal_reason=["user.known"], public_problem_id="403.000.52"
+    )  # fmt: skip
+    count_wrong_login(unit, NAME, username, of="passcode")
+    return error("403.000.52")
 
 
 async def refresh(server: Server, call: Call) -> Reply:

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from device_keys.clock import parse_instant, rfc3339
 from device_keys.messages import Kind
-from server_stub.blocking import BlockingRule, count_failure, count_success
+from server_stub.blocking import BlockingRule, count_failure
 from server_stub.codes import CodeResult, issue_code, judge_code, read_code
 from server_stub.delivery import send
 from server_stub.dialects.loginradius.constants import LOGINRADIUS, NAME
@@ -106,7 +106,6 @@ def judge(
     decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust)
     user = _user_of(unit, session)
     if decision.accepted:
-        user.document["guessed"] = False
         if observed.settle is not None:
             observed.settle(unit, user)
         unit.put_user(user)
@@ -116,9 +115,6 @@ def judge(
         unit.put_transaction(transaction)
     if decision.stage == "blocked":
         return lock_reply(user, unit.now) or error(public)
-    if decision.stage == "elements":
-        user.document["guessed"] = True
-        unit.put_user(user)
     return error(public)
 
 
@@ -252,14 +248,7 @@ def chosen_email(call: Call, user: User, *, required: bool) -> str:
 def count_wrong_password(unit: UnitOfWork, user: User, rule: BlockingRule) -> None:
     """A failed login counts like a failed step-up: the limit holds over all methods."""
     unit.log("login_failed", dialect=NAME, user=user.id)
-    count_failure(unit, user, session="", transaction="", rule=rule)
-
-
-def forgive_wrong_passwords(unit: UnitOfWork, user: User) -> None:
-    """A right password ends a row of wrong passwords, but not a row in which second factors were guessed: else whoever knows the password
-    could guess without end."""
-    if not user.document.get("guessed"):
-        count_success(unit, user)
+    count_failure(unit, user, of="password", session="", transaction="", rule=rule)
 
 
 def expiry(now: datetime, life: timedelta) -> str:

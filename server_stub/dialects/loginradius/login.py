@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from device_keys.clock import rfc3339
 from server_stub.accounts import end_session
+from server_stub.blocking import count_single_success
 from server_stub.dialects.loginradius import methods
 from server_stub.dialects.loginradius.challenges import (
     count_wrong_password,
     delivery_status,
-    forgive_wrong_passwords,
     note_element,
     send_code,
 )
@@ -99,7 +99,7 @@ async def _first_step(server: Server, call: Call, *, mfa: bool) -> Reply:
         if not right:
             count_wrong_password(unit, user, lock_rule(user))
             return error(966)
-        forgive_wrong_passwords(unit, user)
+        count_single_success(unit, user, "password")
         session = open_login(unit, call, user, password=True)
         if mfa and can_confirm_login(user):
             return Reply(200, _ask_for_second_step(server, unit, call, session, user))

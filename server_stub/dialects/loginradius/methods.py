@@ -244,7 +244,7 @@ def pass_question(unit: UnitOfWork, user: User, right: bool | None) -> Reply | N
     if locked is None or right is None or user.blocked_permanently:
         return locked
     if not right:
-        count_failure(unit, user, session="", transaction="", rule=LOCKS["Block"])
+        count_failure(unit, user, of="security-answers", session="", transaction="", rule=LOCKS["Block"])
         return error(1094)
     unblock(unit, user, "security-answers")
     return None

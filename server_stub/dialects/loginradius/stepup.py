@@ -131,14 +131,14 @@ def _use_up(unit: UnitOfWork, given: str, family: str, uid: str) -> None:
     token = unit.token(given.strip().lower(), VALIDATION)
     session = unit.session(token.session_id) if token else None
     live = session is not None and session.dialect == NAME and session.ended_at is None and session.user == uid
-    if token is None or not live or token.document.get("family") != family:
+    transaction = unit.transaction(token.document["transaction"]) if token is not None and live else None
+    usable = transaction is not None and transaction.state == "VERIFIED"  # a block voids what was not used yet
+    if token is None or transaction is None or not usable or token.document.get("family") != family:
         raise refuse(1193)
     token.ended_at = unit.now
     unit.put_token(token)
-    transaction = unit.transaction(token.document["transaction"])
-    if transaction is not None:
-        transaction.state = "CONSUMED"
-        unit.put_transaction(transaction)
+    transaction.state = "CONSUMED"
+    unit.put_transaction(transaction)
 
 
 validate_mfa = validator("2fa")

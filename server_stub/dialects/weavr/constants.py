@@ -31,7 +31,6 @@ class WeavrConstants:
     challenges_per_session: int = 2
     challenge_life: timedelta = timedelta(minutes=5)
     wrong_codes: int = 5
-    failed_logins: int = 5
     lock: timedelta = timedelta(minutes=30)
     payment_challenges: int = 5
     push_enrolments: int = 5
@@ -47,19 +46,12 @@ class WeavrConstants:
 
 
 WEAVR: Final = WeavrConstants()
-# The fifth wrong code ends the challenge; the count starts anew with the next one (weavr.md 12.3).
-CODE_RULE: Final = BlockingRule(
-    failures=WEAVR.wrong_codes,
-    duration=timedelta(),
-    permanent_after=0,
-    basis="until a further challenge is issued; one login session gives two",
-)
-# Failed pushes, biometric and passcode together, block the user (weavr.md 7, 12.5).
-PUSH_RULE: Final = BlockingRule(
+# Wrong passwords, codes and pushes count together; the fifth in a row blocks (weavr.md 7, 12.3 to 12.5).
+LOCK_RULE: Final = BlockingRule(
     failures=WEAVR.wrong_codes,
     duration=WEAVR.lock,
     permanent_after=0,
-    basis="30 minutes, published for biometric challenges",
+    basis="30 minutes, published for failed logins and biometric challenges",
 )
 MOBILE: Final = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 

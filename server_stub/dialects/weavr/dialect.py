@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from server_stub.dialects.weavr.constants import NAME, WEAVR
+from server_stub.dialects.weavr.constants import LOCK_RULE, NAME, WEAVR
 from server_stub.dialects.weavr.enrolment import phone_enrolled
 from server_stub.dialects.weavr.gate import decorate, key_accepted
 from server_stub.dialects.weavr.people import number_of
@@ -26,7 +26,7 @@ DIALECT: Final = Dialect(
     bad_format=bad_format,
     decorate=decorate,
     schemas=SCHEMAS,
-    enrolment=EnrolmentRules(key_accepted, WEAVR.idle, number_of, phone_enrolled),
+    enrolment=EnrolmentRules(key_accepted, WEAVR.idle, number_of, phone_enrolled, LOCK_RULE),
     on_delivered=on_delivered,
     chore=chore,
 )

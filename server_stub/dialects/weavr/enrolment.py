@@ -10,7 +10,7 @@ from server_stub.dialects.weavr import otp
 from server_stub.dialects.weavr.constants import AUTHY, BIOMETRIC, NAME, OTP_CHANNELS, PUSH_CHANNELS, SMS, WEAVR
 from server_stub.dialects.weavr.gate import Visit
 from server_stub.dialects.weavr.people import has_phone, number_problem, registered, switched_on
-from server_stub.dialects.weavr.replies import NO_CONTENT, channel, conflict, verification_code
+from server_stub.dialects.weavr.replies import INVALID_REQUEST, NO_CONTENT, channel, conflict, verification_code
 from server_stub.dialects.weavr.stepup import access_payload, mark_stepped_up
 from server_stub.dialects.weavr.watch import factor_changed
 from server_stub.http import Reply
@@ -39,6 +39,8 @@ def begin_sms(visit: Visit) -> Reply:
     problem = number_problem(visit.user)
     if problem is not None:
         raise conflict(problem)
+    if blocked(visit.user, visit.unit.now):
+        return INVALID_REQUEST
     transaction = otp.send_code(
         visit,
         purpose=PURPOSE,

@@ -18,6 +18,7 @@ from typing import Any, Final
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode
 from server_stub.accounts import note_activity, session_of
+from server_stub.blocking import blocked
 from server_stub.dialects.weavr.constants import NAME, WEAVR, Surface
 from server_stub.dialects.weavr.replies import UNAUTHORISED, bad_format, conflict, forbidden, invalid, storable, unknown
 from server_stub.http import Call, Handler, Refusal, Reply
@@ -100,11 +101,12 @@ def enter(server: Server, unit: UnitOfWork, call: Call, surface: Surface, progra
     raise Refusal(UNAUTHORISED)
 
 
-def _may(visit: Visit, *, auth_token: bool, elevated: bool, full_enum: bool) -> None:
-    """AUTH tokens are good for two calls only; some calls need a stepped-up token (weavr.md 4, 9)."""
+def _may(visit: Visit, *, auth_token: bool, elevated: bool, full_enum: bool, knows_block: bool) -> None:
+    """AUTH tokens are good for two calls only; some calls need a stepped-up token, which none is in a block (weavr.md 4, 9)."""
     if not auth_token and visit.unit.token(visit.call.bearer or "", "access") is None:
         raise forbidden("ACCESS_TOKEN_REQUIRED" if full_enum else "INSUFFICIENT_PERMISSIONS")
-    if elevated and not visit.session.document.get("steppedUp"):
+    void = not knows_block and blocked(visit.user, visit.unit.now)
+    if elevated and (void or not visit.session.document.get("steppedUp")):
         raise forbidden("STEP_UP_REQUIRED")
 
 
@@ -114,9 +116,13 @@ def user_route(
     *,
     elevated: bool = False,
     auth_token: bool = False,
+    knows_block: bool = False,
     keys: tuple[str, ...] = ("api-key",),
 ) -> Handler:
-    """The handler of a call that needs a token. `elevated`: a stepped-up one; `auth_token`: an AUTH token will do."""
+    """The handler of a call that needs a token. `elevated`: a stepped-up one; `auth_token`: an AUTH token will do.
+
+    `knows_block`: the route has a published answer of its own for a blocked user.
+    """
 
     def perform(server: Server, call: Call, programme: str, key: str | None) -> Reply:
         with server.store.begin() as unit:
@@ -130,7 +136,8 @@ def user_route(
         try:
             check_call_ref(visit.call)
             check_path(visit.call)
-            _may(visit, auth_token=auth_token, elevated=elevated, full_enum=elevated and surface.multi)
+            full_enum = elevated and surface.multi
+            _may(visit, auth_token=auth_token, elevated=elevated, full_enum=full_enum, knows_block=knows_block)
             return work(visit)
         except Refusal as refusal:
             return refusal.reply

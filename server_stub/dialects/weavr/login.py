@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from device_keys.clock import rfc3339
 from server_stub.accounts import end_session, open_session
-from server_stub.blocking import blocked
-from server_stub.dialects.weavr.constants import MULTI, NAME, WEAVR, Surface
+from server_stub.blocking import blocked, count_failure, count_single_success
+from server_stub.dialects.weavr.constants import LOCK_RULE, MULTI, NAME, Surface
 from server_stub.dialects.weavr.gate import Visit, check_call_ref, programme_of
 from server_stub.dialects.weavr.people import credentials_of, identity_of
 from server_stub.dialects.weavr.replies import LOCKED, NO_CONTENT, forbidden, invalid, member_object, text
@@ -47,17 +46,15 @@ def login_route(surface: Surface) -> Handler:
 
 
 def _decide(server: Server, unit: UnitOfWork, call: Call, surface: Surface, user: User, *, right: bool) -> Reply:
-    """Locked: 423, right password or not. Five wrong ones in a row lock for 30 minutes (weavr.md 12.4)."""
+    """Locked: 423, at Payment Run 403, right password or not. Five failures in a row lock for 30 minutes (weavr.md 12.3, 12.4)."""
     call_ref = call.headers.get("call-ref", "")
     if blocked(user, unit.now):
-        return LOCKED
+        return LOCKED if surface.multi else REFUSED  # Payment Run declares no 423
     if not right or not user.document["active"]:
         count_failed_login(unit, user)
         login_decided(server, unit, user, "DECLINED", "PASSWORD", call_ref)
         return REFUSED
-    if user.document.get("loginFailures"):
-        user.document["loginFailures"] = 0
-        unit.put_user(user)
+    count_single_success(unit, user, "password")
     session = open_session(
         unit, user, channel=surface.name, transport=call.transport, login={"method": "password", "at": unit.at},
         programme=user.document["programmeName"],
@@ -70,17 +67,9 @@ def _decide(server: Server, unit: UnitOfWork, call: Call, surface: Surface, user
 
 
 def count_failed_login(unit: UnitOfWork, user: User) -> None:
-    """One more wrong password; the fifth in a row locks."""
+    """One more wrong password, counted with wrong codes and pushes; the fifth failure in a row locks."""
     unit.log("login_failed", dialect=NAME, user=user.id)
-    failures = user.document.get("loginFailures", 0) + 1
-    if failures >= WEAVR.failed_logins:
-        failures, user.blocked_until = 0, unit.now + WEAVR.lock
-        unit.log(
-            "block_temp", dialect=NAME, user=user.id, until=rfc3339(user.blocked_until),
-            basis="30 minutes, published for failed logins",
-        )  # fmt: skip
-    user.document["loginFailures"] = failures
-    unit.put_user(user)
+    count_failure(unit, user, of="password", session="", transaction="", rule=LOCK_RULE)
 
 
 def _who(user: User, surface: Surface) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A code by SMS, as enrolment, step-up and payments use it: sent for a transaction, judged as an attempt, told in Weavr's words.
 
-The count of wrong codes belongs to the credential: it runs on over a retry and a new login, and starts anew after a right code or with the
-first challenge issued after the fifth wrong one (weavr.md 12.3).
+The count of wrong codes belongs to the credential: it runs on over a retry and a new login, and starts anew after a right code, or when the
+block that the fifth in a row brings is over (weavr.md 12.3).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from device_keys.messages import Kind
 from server_stub.codes import issue_code, judge_code, read_code
 from server_stub.delivery import send
-from server_stub.dialects.weavr.constants import CODE_RULE, SMS, WEAVR
+from server_stub.dialects.weavr.constants import LOCK_RULE, SMS, WEAVR
 from server_stub.dialects.weavr.gate import Visit
 from server_stub.dialects.weavr.people import new_number, number_of
 from server_stub.evidence import PriorElement, SecretFacts
@@ -74,7 +74,7 @@ def judge(visit: Visit, transaction: Transaction, code: str) -> str | None:
     before = transaction.state
     this = Try(
         method="OTP_SMS", problem=_ladder(visit.user.failures + 1), device_required=False, prior=prior_elements(visit.session),
-        secret=SecretFacts(kind="otp-sms", result=result, channel="sms"), transport=visit.call.transport, rule=CODE_RULE,  # type: ignore[arg-type]
+        secret=SecretFacts(kind="otp-sms", result=result, channel="sms"), transport=visit.call.transport, rule=LOCK_RULE,  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(
         visit.unit, transaction, visit.session, this, policy=visit.server.policy, trust=visit.server.trust
@@ -89,9 +89,13 @@ def _told(visit: Visit, transaction: Transaction, decision: Decision, before: st
         visit.unit.put_transaction(transaction)
         return None
     if decision.stage == "blocked":
-        return LIMIT
+        return STATE if transaction.document.get("usedUp") else LIMIT
     if decision.stage == "elements":
-        return _ladder(visit.user.failures + 1)
+        told = _ladder(visit.user.failures + 1)
+        if told == LIMIT:
+            transaction.document["usedUp"] = True
+            visit.unit.put_transaction(transaction)
+        return told
     if before == "VERIFIED":
         return VERIFIED
     return EXPIRED if before == "ISSUED" and visit.unit.now >= transaction.expires_at else STATE

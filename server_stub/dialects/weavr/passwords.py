@@ -6,13 +6,14 @@ import re
 from typing import Any, Final
 
 from server_stub.accounts import end_session, open_session, session_of
+from server_stub.blocking import blocked
 from server_stub.dialects.weavr.constants import MULTI, NAME, WEAVR, Surface
 from server_stub.dialects.weavr.gate import check_call_ref, check_path, programme_of
-from server_stub.dialects.weavr.login import ACCESS, PASSWORD_UPDATE
+from server_stub.dialects.weavr.login import ACCESS, PASSWORD_UPDATE, count_failed_login
 from server_stub.dialects.weavr.people import identity_of
 from server_stub.dialects.weavr.replies import UNAUTHORISED, conflict, invalid, member_object, not_found, text
 from server_stub.http import Call, Handler, Refusal, Reply
-from server_stub.passwords import hash_secret, secret_matches
+from server_stub.passwords import hash_secret, secret_matches, secret_matches_off_loop
 from server_stub.records import User
 from server_stub.server import Server
 
@@ -91,10 +92,14 @@ def update_route(surface: Surface) -> Handler:
         old = text(member_object(body, "oldPassword"), "value", 100, field="oldPassword.value")
         new = text(member_object(body, "newPassword"), "value", 100, field="newPassword.value")
         check_strength(new, "newPassword.value")
-        await _check_history(user, old, new)
+        if not await secret_matches_off_loop(user.document["password"], old):
+            return _wrong(server, call, programme)
+        await _check_history(user, new)
         hashed = await _hash(server, new)
         with server.store.begin() as unit:
             current = _caller(unit, call, programme)
+            if blocked(current, unit.now):
+                raise conflict("PASSWORD_INCORRECT")
             if current.document["password"] != user.document["password"]:
                 raise conflict("PASSWORD_KNOWN")
             _set(current, new, hashed)
@@ -120,11 +125,18 @@ def _caller(unit: Any, call: Call, programme: str) -> User:
     raise Refusal(UNAUTHORISED)
 
 
-async def _check_history(user: User, old: str, new: str) -> None:
+def _wrong(server: Server, call: Call, programme: str) -> Reply:
+    """A wrong old password is a guess like one at a login: it counts, and in a block it is not looked at."""
+    with server.store.begin() as unit:
+        user = _caller(unit, call, programme)
+        if not blocked(user, unit.now):
+            count_failed_login(unit, user)
+        return conflict("PASSWORD_INCORRECT").reply
+
+
+async def _check_history(user: User, new: str) -> None:
     import anyio.to_thread
 
-    if not await anyio.to_thread.run_sync(secret_matches, user.document["password"], old):
-        raise conflict("PASSWORD_INCORRECT")
     for earlier in [*user.document.get("passwordHistory", []), user.document["password"]][
         -WEAVR.passwords_remembered :
     ]:

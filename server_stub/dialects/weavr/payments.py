@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from device_keys.messages import Kind
 from device_keys.orders import major_units, read_order
+from server_stub.blocking import blocked
 from server_stub.dialects.weavr import otp
 from server_stub.dialects.weavr.constants import NAME, OTP_CHANNELS, PUSH_CHANNELS, WEAVR
 from server_stub.dialects.weavr.gate import Visit
@@ -179,7 +180,9 @@ def _earlier(visit: Visit, ids: list[str]) -> list[Transaction]:
 def send_payment_code(
     visit: Visit, payload: dict[str, Any], earlier: list[Transaction], purpose: str, **document: Any
 ) -> Transaction:
-    """A code for this payment; again not before 15 s, and at most five times in one login session."""
+    """A code for this payment; again not before 15 s, and at most five times in one login session; none in a block."""
+    if blocked(visit.user, visit.unit.now):
+        raise conflict(otp.LIMIT)
     sent = [transaction for transaction in earlier if "code" in transaction.document]
     if len(sent) >= WEAVR.payment_challenges:
         raise conflict(otp.LIMIT)

@@ -16,10 +16,10 @@ from server_stub.dialects.weavr import otp
 from server_stub.dialects.weavr.constants import (
     AUTHY,
     BIOMETRIC,
+    LOCK_RULE,
     MULTI,
     NAME,
     PUSH_CHANNELS,
-    PUSH_RULE,
     WEAVR,
 )
 from server_stub.dialects.weavr.gate import Visit, check_call_ref, programme_of
@@ -161,7 +161,7 @@ def on_delivered(server: Server, unit: UnitOfWork, transaction: Transaction) -> 
     if not transaction.document.get("push") or session is None:
         return
     this = Try(
-        method=_method(unit, transaction), problem="DECLINED", rule=PUSH_RULE, prior=otp.prior_elements(session),
+        method=_method(unit, transaction), problem="DECLINED", rule=LOCK_RULE, prior=otp.prior_elements(session),
         transport=transaction.document["transport"],
     )  # fmt: skip
     decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust)

@@ -176,6 +176,7 @@ def _multi() -> list[Endpoint]:
             enrolment.begin_push,
             operation("Enrol push", conflicts=enrol_push, channels=(AUTHY,), **elevated),
             elevated=True,
+            knows_block=True,
         ),
         route(
             "DELETE",

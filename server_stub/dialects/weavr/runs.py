@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from device_keys.orders import major_units
+from server_stub.blocking import blocked
 from server_stub.dialects.weavr import otp
 from server_stub.dialects.weavr.constants import NAME, OTP_CHANNELS
 from server_stub.dialects.weavr.gate import Visit
 from server_stub.dialects.weavr.payments import record_payment, send_payment_code
 from server_stub.dialects.weavr.replies import (
+    INVALID_REQUEST,
     NO_CONTENT,
     channel,
     conflict,
@@ -105,6 +107,8 @@ def confirm_run(visit: Visit) -> Reply:
     if not all(payment["supplier"]["trusted"] for payment in run["payments"]):
         _save(visit.unit, run, PENDING_CHALLENGE)
         return Reply(200, run)
+    if blocked(visit.user, visit.unit.now):
+        return INVALID_REQUEST  # what needs no challenge is a payment all the same (Art. 97(1)(b))
     where = {"dialect": NAME, "user": visit.user.id, "session": visit.session.id}
     visit.unit.log("order_created", **where, order_id=run["id"], **order_fields(payload_of(run)))
     visit.unit.log("exemption_applied", **where, article="13", counters=None, order_id=run["id"])
