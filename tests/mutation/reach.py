@@ -16,14 +16,16 @@ from functools import cached_property
 from pathlib import Path
 from sqlite3 import connect
 
+# What the server says of itself: import-time tables of routes, schemas and checks show nowhere sooner.
+RECORDED = "tests/contract/test_recorded_interface.py"
 # Folders that a part of the product is near to, the nearest first.
 NEAREST = {
-    "server_stub/checks": ("tests/checks", "tests/vectors", "tests/compliance", "tests/faults"),
+    "server_stub/checks": (RECORDED, "tests/checks", "tests/vectors", "tests/compliance", "tests/faults"),
     "server_stub/rules": ("tests/compliance", "tests/checks"),
-    "server_stub/dialects/bank": ("tests/server", "tests/contract", "tests/compliance"),
-    "server_stub/dialects/weavr": ("tests/weavr", "tests/compliance"),
-    "server_stub/dialects/loginradius": ("tests/loginradius", "tests/compliance"),
-    "server_stub/dialects": ("tests/server", "tests/weavr", "tests/loginradius"),
+    "server_stub/dialects/bank": (RECORDED, "tests/server", "tests/contract", "tests/compliance"),
+    "server_stub/dialects/weavr": (RECORDED, "tests/weavr", "tests/compliance"),
+    "server_stub/dialects/loginradius": (RECORDED, "tests/loginradius", "tests/compliance"),
+    "server_stub/dialects": (RECORDED, "tests/server", "tests/weavr", "tests/loginradius"),
     "server_stub/relying_party.py": ("tests/server", "tests/compliance", "tests/faults"),
     "server_stub/bundle.py": ("tests/compliance",),
     "server_stub/log_chain.py": ("tests/compliance", "tests/reliability"),
@@ -47,7 +49,6 @@ class Reach:
     """Tests by module and function."""
 
     tests: dict[str, dict[str, list[str]]]
-    folders: tuple[str, ...]
 
     def stages(self, path: str, scope: str) -> list[list[str]]:
         """Tests that reach this function, the nearest folder first and there the most particular tests first.
@@ -61,9 +62,9 @@ class Reach:
         reaching = functions.get(scope) or {test for tests in functions.values() for test in tests}
         breadth = self.breadth
         ordered = sorted(reaching, key=lambda test: (rank(test, near), breadth[test], test))
-        first = [test for test in ordered if rank(test, near) == 0]
-        rest = [test for test in ordered if rank(test, near) > 0]
-        whole = [] if measured else [folder for folder in near if folder in self.folders]
+        first = [test for test in ordered if rank(test, near) <= near.index(home(near))]
+        rest = [test for test in ordered if test not in first]
+        whole = [] if measured else list(near)
         return [stage for stage in (first, rest, whole) if stage]
 
     @cached_property
@@ -80,8 +81,13 @@ def nearest(path: str) -> tuple[str, ...]:
     return next(folders for prefix, folders in NEAREST.items() if path.startswith(prefix))
 
 
+def home(near: tuple[str, ...]) -> str:
+    """The first of these that is a folder."""
+    return next(path for path in near if path != RECORDED)
+
+
 def rank(test: str, near: tuple[str, ...]) -> int:
-    return next((place for place, folder in enumerate(near) if test.startswith(folder + "/")), len(near))
+    return next((place for place, path in enumerate(near) if test.startswith((f"{path}/", f"{path}::"))), len(near))
 
 
 def measured(root: Path, commit: str, copy: Path, workers: int) -> Reach:
@@ -101,9 +107,7 @@ def measured(root: Path, commit: str, copy: Path, workers: int) -> Reach:
             raise SystemExit(f"the tests fail without any mutant, so they can judge none:\n{outcome.stdout[-4000:]}")
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(read_coverage(data, copy)))
-    tests = json.loads(kept.read_text())
-    folders = tuple(str(folder.relative_to(copy)) for folder in (copy / "tests").iterdir() if folder.is_dir())
-    return Reach(tests, folders)
+    return Reach(json.loads(kept.read_text()))
 
 
 def read_coverage(data: Path, copy: Path) -> dict[str, dict[str, list[str]]]:

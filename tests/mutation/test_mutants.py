@@ -75,8 +75,8 @@ def test_every_target_is_there_and_near_to_tests_that_are_there() -> None:
     for target in TARGETS:
         assert (ROOT / target).exists(), target
         for module in modules(ROOT / target):
-            for folder in nearest(str(module.relative_to(ROOT))):
-                assert (ROOT / folder).is_dir(), folder
+            for path in nearest(str(module.relative_to(ROOT))):
+                assert (ROOT / path).exists(), path
 
 
 def test_a_seed_draws_the_same_mutants_and_another_seed_others() -> None:
@@ -93,13 +93,12 @@ def test_the_tests_that_reach_a_function_come_nearest_first() -> None:
                 "a": ["tests/phone/t.py::far", "tests/compliance/t.py::wide", "tests/compliance/t.py::narrow"],
                 "b": ["tests/compliance/t.py::wide"],
             }
-        },
-        ("tests/compliance",),
+        }
     )
     near = ["tests/compliance/t.py::narrow", "tests/compliance/t.py::wide"]
     assert reach.stages("server_stub/bundle.py", "a") == [near, ["tests/phone/t.py::far"]]
     assert reach.stages("server_stub/bundle.py", "") == [near, ["tests/phone/t.py::far"], ["tests/compliance"]]
-    assert reach.stages("server_stub/log_chain.py", "a") == [["tests/compliance"]]
+    assert reach.stages("server_stub/log_chain.py", "a") == [["tests/compliance", "tests/reliability"]]
 
 
 def test_the_body_of_a_function_belongs_to_the_innermost() -> None:
