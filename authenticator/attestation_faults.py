@@ -84,19 +84,23 @@ def _boot(**values: Any) -> Edit[Claims]:
     return description(change)
 
 
-def _outdated(honest_one: KeyDescription) -> KeyDescription:
-    """Every patch level five years earlier."""
-    enforced = honest_one.hardware_enforced
-    older = {
-        "os_patch_level": _earlier(enforced.os_patch_level, 500),
-        "vendor_patch_level": _earlier(enforced.vendor_patch_level, 50_000),
-        "boot_patch_level": _earlier(enforced.boot_patch_level, 50_000),
-    }
-    return replace(honest_one, hardware_enforced=replace(enforced, **older))  # type: ignore[arg-type]
+def _patched(years: int) -> Edit[Claims]:
+    """Every patch level that many years later."""
+
+    def change(honest_one: KeyDescription) -> KeyDescription:
+        enforced = honest_one.hardware_enforced
+        moved = {
+            "os_patch_level": _later(enforced.os_patch_level, years * 100),
+            "vendor_patch_level": _later(enforced.vendor_patch_level, years * 10_000),
+            "boot_patch_level": _later(enforced.boot_patch_level, years * 10_000),
+        }
+        return replace(honest_one, hardware_enforced=replace(enforced, **moved))  # type: ignore[arg-type]
+
+    return description(change)
 
 
-def _earlier(level: int | None, difference: int) -> int | None:
-    return None if level is None else level - difference
+def _later(level: int | None, difference: int) -> int | None:
+    return None if level is None else level + difference
 
 
 def _repackaged(honest_one: KeyDescription) -> KeyDescription:
@@ -194,7 +198,14 @@ _TABLE: Final = (
         simulates="the patch levels are five years old",
         attack="known holes of the system are open",
         check="attestation.patch_level",
-        claims=description(_outdated),
+        claims=_patched(years=-5),
+    ),
+    AttestationFault(
+        name="future-patch-level",
+        simulates="the patch levels are of two years from now",
+        attack="a forged level that will not look old for years",
+        check="attestation.patch_date",
+        claims=_patched(years=2),
     ),
     AttestationFault(
         name="ungated-biometric-key",

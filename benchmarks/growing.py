@@ -118,7 +118,8 @@ class Filling:
             f" state_since, document FROM {many}, (SELECT * FROM devices ORDER BY enrolled_at, id LIMIT 1) d"
         )
         yield (
-            f"INSERT INTO credentials SELECT {name} || '-credential', {name} || '-key', {name} || '-device', dialect, {name} || '-user',"
+            "INSERT INTO credentials (id, key_fingerprint, device_id, dialect, user_id, factor, facts)"
+            f" SELECT {name} || '-credential', {name} || '-key', {name} || '-device', dialect, {name} || '-user',"
             f" factor, facts FROM {many}, (SELECT * FROM credentials ORDER BY id LIMIT 1) c"
         )
         yield f"INSERT INTO counters SELECT {name} || '-credential', 1, 0 FROM {many}"

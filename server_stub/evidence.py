@@ -76,7 +76,11 @@ class PriorElement(Facts, frozen=True):
 
 
 class CredentialFacts(Facts, frozen=True):
-    """An enrolled key: the registration as received, and what the server keeps beside it."""
+    """An enrolled key: the registration as received, and what the server keeps beside it.
+
+    `app_attest_count` is the last App Attest count beside this credential, `app_attest_key_count` the App Attest key's last beside any.
+    `shared_key`: the key is enrolled as another factor or on another device too, as earlier versions allowed.
+    """
 
     credential_id: str
     device_id: str
@@ -90,6 +94,8 @@ class CredentialFacts(Facts, frozen=True):
     app_attest: dict[str, Any] | None = None
     app_attest_covers: tuple[str, ...] = ()
     app_attest_count: int = 0
+    app_attest_key_count: int = 0
+    shared_key: bool = False
     backup_eligible: bool = False
     state: Literal["active", "replaced", "revoked", "suspended"] = "active"
     state_since: Instant | None = None

@@ -22,8 +22,8 @@ from server_stub.tables.transactions import Transactions
 from server_stub.tables.users import Users
 
 _TABLES: Final = (
-    "users", "sessions", "tokens", "transactions", "nonces", "verdicts", "devices", "credentials", "counters", "enrolments", "messages",
-    "log", "idempotency", "payments", "records", "webhooks", "settings",
+    "users", "sessions", "tokens", "transactions", "nonces", "verdicts", "devices", "credentials", "former_credentials", "counters",
+    "app_attest_counters", "enrolments", "messages", "log", "idempotency", "payments", "records", "webhooks", "settings",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from authenticator.apps.bank_client import BankClient
 from authenticator.ceremonies import Draft, Edits, Scene, StepUp
 from authenticator.client import Call
 from authenticator.errors import Refused
-from authenticator.faults.fault import Fault, Flow, advance_server
+from authenticator.faults.fault import IPHONES, Fault, Flow, advance_server
 from authenticator.faults.response import body, challenge_for, last_digit_changed, with_nonce
 from authenticator.state import BIOMETRIC, POSSESSION
 
@@ -113,6 +113,19 @@ def _replayed(app: BankApp, order: dict[str, Any], means: Means) -> Payment:
     )
     app.send(wrong(call, _scene(app)))
     app.step_up(call)
+    return app.replay(order, transaction_id, means)
+
+
+def _count_of_the_other_factor(app: BankApp, order: dict[str, Any], means: Means) -> Payment:
+    """The other factor pays first; the app's assertion beside this one then counts as that one's did, not on from it."""
+    other = POSSESSION if means.factor == BIOMETRIC else BIOMETRIC
+    if means.passcode is None:
+        raise Refused("needs_passcode", "This fault pays with both factors: give --passcode.")
+    BankApp(app.phone, app.enrolment).pay(order, replace(means, factor=other, outcome="match"))
+    app.edits = Edits(app_attest=lambda honest, _: replace(honest, counter=honest.counter - 1))
+    app.open_session(means)
+    transaction_id = app.start(order)
+    app.step_up(app.approve(transaction_id, means))
     return app.replay(order, transaction_id, means)
 
 
@@ -254,6 +267,15 @@ FAULTS: Final = (
         check="challenge.unused",
         flow=Flow.BANK_APP,
         edits=Edits(bank_app=_replayed),
+    ),
+    Fault(
+        name="app-counter-of-the-other-factor",
+        simulates="the app's counter repeats what it was beside the other factor's key",
+        attack="an app assertion made for one factor's response is used to vouch for the other's",
+        check="app_attest.counter_of_key",
+        flow=Flow.BANK_APP,
+        profiles=IPHONES,
+        edits=Edits(bank_app=_count_of_the_other_factor),
     ),
     Fault(
         name="late-assertion",

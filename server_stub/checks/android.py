@@ -143,13 +143,60 @@ def patch_level(enrolment: Enrolment) -> Result:
     if _other(enrolment):
         return OTHER
     most = enrolment.policy.maximum_patch_age_months
+    level = enrolment.authorized("os_patch_level")
+    if most is None and not level:  # 0: not known to the secure world
+        return WAIVED
+    month = None if level is None else _month_of(level, "YYYYMM")
+    if month is None:
+        return Failure("patch-level", "osPatchLevel as YYYYMM", str(level))
+    age = enrolment.at.year * 12 + enrolment.at.month - month
     if most is None:
         return WAIVED
-    level = enrolment.authorized("os_patch_level")
-    if level is None or not 1 <= level % 100 <= 12:
-        return Failure("patch-level", "osPatchLevel as YYYYMM", str(level))
-    age = enrolment.at.year * 12 + enrolment.at.month - (level // 100 * 12 + level % 100)
     return None if age <= most else Failure("patch-level", f"at most {most} months old", f"{level}, {age} months old")
+
+
+def patch_date(enrolment: Enrolment) -> Result:
+    """Every patch level that is stated is a date, with at most a month between the enrolment's and its own: a later one
+    would stay young for years. (Genuine phones with preview systems are that far ahead.)
+
+    Those of vendor and boot image have a day; without it they are seen too. 0 is none. It needs a verified boot, since an
+    unverified image states what it likes, and certificates that are valid at that instant: by a clock that is years
+    behind, all lies ahead.
+    """
+    if _other(enrolment):
+        return OTHER
+    now = enrolment.at.year * 12 + enrolment.at.month
+    for name, forms in _PATCH_LEVELS:
+        for listed in enrolment.lists:
+            level = getattr(listed, name)
+            if not level:
+                continue
+            month = next(filter(None, (_month_of(level, form) for form in forms)), None)
+            if month is None:
+                return Failure("no-date", f"{name} as {' or '.join(forms)}", str(level))
+            if month > now + _MONTHS_AHEAD:
+                return Failure(
+                    "ahead", f"{name} of {_MONTHS_AHEAD} months after the enrolment's at the latest", str(level)
+                )
+    return None
+
+
+_MONTHS_AHEAD: Final = 2
+_PATCH_LEVELS: Final = (
+    ("os_patch_level", ("YYYYMM",)),
+    ("vendor_patch_level", ("YYYYMMDD", "YYYYMM")),
+    ("boot_patch_level", ("YYYYMMDD", "YYYYMM")),
+)
+
+
+def _month_of(level: int, form: str) -> int | None:
+    """Months since the year 0 of a patch level; None for what is not of this form."""
+    text = str(level)
+    if len(text) != len(form) or not text.isdigit():
+        return None
+    if not 1 <= int(text[4:6]) <= 12 or (text[6:] and not 1 <= int(text[6:]) <= 31):
+        return None
+    return int(text[:4]) * 12 + int(text[4:6])
 
 
 def gate(enrolment: Enrolment) -> Result:
@@ -209,6 +256,12 @@ ANDROID: Final[tuple[Check[Enrolment], ...]] = (
         "attestation.device_locked", "Android key attestation: deviceLocked; RTS Art. 9(3)(b)", device_locked, _NEEDS
     ),
     Check("attestation.patch_level", "Android key attestation: osPatchLevel; RTS Art. 9(3)(b)", patch_level, _NEEDS),
+    Check(
+        "attestation.patch_date",
+        "Android key attestation: osPatchLevel, vendorPatchLevel, bootPatchLevel; RTS Art. 9(3)(b)",
+        patch_date,
+        ("attestation.patch_level", "attestation.verified_boot", "attestation.validity"),
+    ),
     Check(
         "attestation.gate",
         "Android key attestation: noAuthRequired, userAuthType, authTimeout; RTS Art. 7(1), 8(1)",

@@ -116,6 +116,15 @@ def app_counter(case: Case) -> Result:
     return None if received > stored else Failure("regression", f"more than {stored}", str(received))
 
 
+def app_counter_of_key(case: Case) -> Result:
+    """The key has one counter, whichever credential it accompanies: a count that it made beside the other factor is an
+    old one."""
+    if case.appraisal.app_key is None:
+        return NOT_AN_IPHONE
+    last, received = case.credential.app_attest_key_count, case.app_assertion.auth_data.sign_count
+    return None if received > last else Failure("regression", f"more than {last}, beside any credential", str(received))
+
+
 def app_application(case: Case) -> Result:
     if case.appraisal.app_key is None:
         return NOT_AN_IPHONE
@@ -178,6 +187,12 @@ ASSERTION: Final[tuple[Check[Case], ...]] = (
         "Apple: Validating apps that connect to your server: counter rises",
         app_counter,
         ("app_attest.assertion",),
+    ),
+    Check(
+        "app_attest.counter_of_key",
+        "Apple: Validating apps that connect to your server: counter rises; RTS Art. 7(2)",
+        app_counter_of_key,
+        ("app_attest.counter",),
     ),
     Check(
         "app_attest.application",

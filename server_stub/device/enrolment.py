@@ -186,9 +186,8 @@ def _read_credentials(
     found = [
         _read_credential(unit, enrolment, item, f"credentials[{index}]", device_id) for index, item in enumerate(listed)
     ]
-    if len({facts.factor for facts, _ in found}) != len(found) or len(
-        {facts.credential_id for facts, _ in found}
-    ) != len(found):
+    factors, ids, keys = {f.factor for f, _ in found}, {f.credential_id for f, _ in found}, {key for _, key in found}
+    if not len(factors) == len(ids) == len(keys) == len(found):
         raise FormatError("credentials", "different factors and different keys")
     covers = tuple(facts.registration["response"]["attestationObject"] for facts, _ in found) if app_attest else ()
     return [
@@ -232,8 +231,14 @@ def _read_credential(
 
 
 def _refuse_bound_key(unit: UnitOfWork, facts: CredentialFacts, fingerprint: str, where: str) -> None:
-    """Neither the key nor the id may belong to another enrolment (WebAuthn credential-id-unique, RTS Art. 24(1))."""
-    if unit.credential(facts.credential_id) is not None or unit.credentials_by_key(fingerprint):
+    """A key is one factor of one device (WebAuthn credential-id-unique; RTS Art. 9(1), 24(1)).
+
+    The same user's phone, which this enrolment replaces or another one did, may enrol again: with the same key as the same factor.
+    """
+    named, held = unit.credential(facts.credential_id), unit.credentials_by_key(fingerprint)
+    mine = (facts.dialect, facts.user, facts.factor)
+    again = all((one.dialect, one.user, one.factor) == mine and one.state in ("active", "replaced") for one in held)
+    if not again or (named is not None and named not in held):
         raise refuse(409, "credential_bound", f"{where}.registration: this credential is already bound")
 
 

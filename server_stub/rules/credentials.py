@@ -9,7 +9,7 @@ from typing import Any
 from server_stub.log_chain import LogEntry
 from server_stub.rules.code import sca_behind
 from server_stub.rules.elements import category_of, method_name
-from server_stub.rules.factors import channels, used
+from server_stub.rules.factors import SHARED_KEY, channels, used
 from server_stub.rules.ruling import FAIL, UNDETERMINED, Ruling, absent, fails, passes, unknown, weakest
 from server_stub.rules.scene import Platform, Scene, instant
 from server_stub.verdict import Category, Grade
@@ -157,6 +157,8 @@ def one_user(scene: Scene) -> Ruling:
     if elsewhere:
         return fails("the key is bound to another user too", Grade.LOGGED, *behind)
     assert scene.evidence.credential is not None
+    if scene.evidence.credential.shared_key:
+        return unknown(SHARED_KEY, *behind)
     credential_id = scene.evidence.credential.credential_id
     others = {entry.user for entry in scene.events("credential_bound", credential_id=credential_id)}
     if len(others) > 1:

@@ -111,11 +111,11 @@ def possession_unique(scene: Scene) -> Ruling:
     if not scene.device:
         return _no_device(scene, "whether the SIM or the seed was copied")
     behind = scene.present("attestation.key_origin", "attestation.security_level", "attestation.backup_policy", "assertion.counter",
-                           "assertion.backup_eligibility", "app_attest.counter")  # fmt: skip
+                           "assertion.backup_eligibility", "app_attest.counter", "app_attest.counter_of_key")  # fmt: skip
     if scene.auth_data is None:
         return unknown(scene.why("assertion.signature"), *behind)
-    if scene.failed("assertion.counter", "app_attest.counter"):
-        first = scene.failed("assertion.counter", "app_attest.counter") or ""
+    first = scene.failed("assertion.counter", "app_attest.counter", "app_attest.counter_of_key")
+    if first is not None:
         return fails(f"the key may have been copied ({scene.why(first)})", Grade.SIGNED, *behind)
     if int(scene.auth_data.flags) & 0x08:
         return _synced(scene, behind)
@@ -187,6 +187,9 @@ def inherence_guarded(scene: Scene) -> Ruling:
 # -- Art. 9
 
 
+SHARED_KEY = "the key is enrolled as another factor or on another device too"
+
+
 def independent(scene: Scene) -> Ruling:
     """Two shown elements of different categories that do not fall together: different trust domains, different channels."""
     shown = _shown(scene)
@@ -199,6 +202,11 @@ def independent(scene: Scene) -> Ruling:
         return fails(
             f"breaking {where} breaks every element: {', '.join(c.method for c in shown)}", Grade.LOGGED, *behind
         )
+    key = scene.evidence.credential
+    if key is not None and key.shared_key:
+        if any(candidate.category is Category.INHERENCE for candidate in shown):
+            return fails(f"{SHARED_KEY}: who has the one factor has the other", Grade.LOGGED, *behind)
+        return unknown(SHARED_KEY, *behind)
     shared = _one_channel(scene)
     if shared is not None:
         return fails(f"both elements were given to the payer by {shared}", Grade.LOGGED, *behind)
@@ -287,6 +295,7 @@ def alteration_detected(scene: Scene) -> Ruling:
         "attestation.verified_boot",
         "attestation.device_locked",
         "attestation.patch_level",
+        "attestation.patch_date",
         "attestation.application",
         "attestation.age",
     )

@@ -49,7 +49,12 @@ ATTESTATION_CORE = (
     "validity", "revocation", "description",
 )  # fmt: skip
 ANDROID_PROOF = tuple(f"attestation.{name}" for name in ("statement", "challenge", "key", "chain"))
-APP_ASSERTION = ("app_attest.assertion", "app_attest.counter", "app_attest.application")
+APP_ASSERTION = (
+    "app_attest.assertion",
+    "app_attest.counter",
+    "app_attest.counter_of_key",
+    "app_attest.application",
+)
 IOS_PROOF = ("app_attest.present", "attestation.chain", "attestation.challenge", "attestation.key")
 
 

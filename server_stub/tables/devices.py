@@ -48,22 +48,43 @@ class Devices(Unit):
         return [_credential(row) for row in self.sql.all("credentials_by_key", fingerprint=fingerprint)]
 
     def add_credential(self, facts: CredentialFacts, fingerprint: str) -> None:
+        """A newly enrolled key. One that the same phone enrolled before takes its place, and is kept for the verdicts of then."""
+        for statement in ("keep_former_credential", "remove_counters", "remove_credential"):
+            self.sql.run(statement, id=facts.credential_id)
+        app_key = facts.app_attest["keyId"] if facts.app_attest is not None else None
         self.sql.run(
-            "insert_credential", id=facts.credential_id, fingerprint=fingerprint, device=facts.device_id, dialect=facts.dialect,
-            user=facts.user, factor=facts.factor, facts=encode(facts).decode(),
-        )  # fmt: skip
+            "insert_credential",
+            id=facts.credential_id,
+            fingerprint=fingerprint,
+            device=facts.device_id,
+            dialect=facts.dialect,
+            user=facts.user,
+            factor=facts.factor,
+            facts=encode(facts).decode(),
+            app_key=app_key,
+        )
         self.sql.run(
             "insert_counters",
             id=facts.credential_id,
             sign_count=facts.sign_count,
             app_attest_count=facts.app_attest_count,
         )
+        if app_key is not None and not self._accompanies_others(app_key, facts):
+            self.sql.run("start_app_counter", app_key=app_key)
+
+    def _accompanies_others(self, app_key: str, facts: CredentialFacts) -> bool:
+        """Whether credentials of another user have this App Attest key: its counter then goes on."""
+        row = self.sql.one("others_with_app_key", app_key=app_key, dialect=facts.dialect, user=facts.user)
+        return bool(row and row[0])
 
     def put_credential(self, facts: CredentialFacts) -> None:
         self.sql.run("update_credential", id=facts.credential_id, facts=encode(facts).decode())
 
     def put_counters(self, credential_id: str, sign_count: int, app_attest_count: int) -> None:
+        """The counts of an accepted assertion: the credential's own, and the last one of the App Attest key beside it."""
         self.sql.run("update_counters", id=credential_id, sign_count=sign_count, app_attest_count=app_attest_count)
+        if app_attest_count:
+            self.sql.run("raise_app_counter", id=credential_id, count=app_attest_count)
 
     def enrolment(self, enrolment_id: str) -> Enrolment | None:
         row = self.sql.one("get_enrolment", id=enrolment_id)
@@ -96,5 +117,11 @@ def _device(row: Row) -> Device:
 
 
 def _credential(row: Row) -> CredentialFacts:
-    """The counters have a table of their own, so that a step-up rewrites two numbers and not the registration."""
-    return msgspec.structs.replace(_CREDENTIAL.decode(row[3]), sign_count=row[1], app_attest_count=row[2])
+    """The counters have tables of their own, so that a step-up rewrites two numbers and not the registration."""
+    return msgspec.structs.replace(
+        _CREDENTIAL.decode(row[3]),
+        sign_count=row[1],
+        app_attest_count=row[2],
+        app_attest_key_count=row[4],
+        shared_key=bool(row[5]),
+    )

@@ -106,10 +106,11 @@ class Transactions(Unit):
         key = evidence.credential
         if key is None or key.registration:
             return evidence
-        row = self.sql.one("registration_facts", id=key.credential_id)
+        row = self.sql.one("registration_facts", id=key.credential_id, device=key.device_id)
         assert row is not None, "keys are never deleted by themselves"
         registration = _CREDENTIAL.decode(row[0]).registration
-        return replace(evidence, credential=replace(key, registration=registration))
+        shared = key.shared_key or bool(row[1])
+        return replace(evidence, credential=replace(key, registration=registration, shared_key=shared))
 
 
 def _without_registration(evidence: Evidence) -> Evidence:

@@ -315,6 +315,16 @@ def build(enrolled: type, approval: type, now: Any) -> list[Alteration]:  # noqa
         Alteration("attestation.device_locked", "unlocked", boot(device_locked=False), ANDROID),
         Alteration("attestation.patch_level", "nineteen months old", hardware(os_patch_level=202504), ANDROID),
         Alteration("attestation.patch_level", "not stated", hardware(os_patch_level=None), ANDROID),
+        Alteration("attestation.patch_level", "unknown", hardware(os_patch_level=0), ANDROID),
+        Alteration("attestation.patch_level", "a day appended", hardware(os_patch_level=20260105), ANDROID),
+        Alteration("attestation.patch_level", "a thirteenth month", hardware(os_patch_level=202513), ANDROID),
+        Alteration("attestation.patch_level", "negative", hardware(os_patch_level=-202601), ANDROID),
+        Alteration("attestation.patch_date", "far ahead", hardware(os_patch_level=209912), ANDROID),
+        Alteration("attestation.patch_date", "three months ahead", hardware(os_patch_level=202702), ANDROID),
+        Alteration("attestation.patch_date", "vendor's far ahead", hardware(vendor_patch_level=20991201), ANDROID),
+        Alteration("attestation.patch_date", "boot image's far ahead", hardware(boot_patch_level=209912), ANDROID),
+        Alteration("attestation.patch_date", "the 32nd", hardware(boot_patch_level=20260132), ANDROID),
+        Alteration("attestation.patch_date", "the software list's", software(vendor_patch_level=5), ANDROID),
         Alteration(
             "attestation.gate", "a gated possession key", hardware(no_auth_required=False, user_auth_type=2), ANDROID
         ),
@@ -375,6 +385,12 @@ def build(enrolled: type, approval: type, now: Any) -> list[Alteration]:  # noqa
             IPHONES,
         ),
         Alteration("app_attest.counter", "equal", step_up(app={"counter": 0}), IPHONES),
+        Alteration(
+            "app_attest.counter_of_key",
+            "used beside the other",
+            step_up(credential={"app_attest_key_count": 7}),
+            IPHONES,
+        ),
         Alteration(
             "app_attest.application", "another", step_up(app={"rp": app_id_hash("STEPUPSIM1.another")}), IPHONES
         ),

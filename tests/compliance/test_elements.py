@@ -189,7 +189,9 @@ def test_a_key_that_hardware_did_not_make_or_keep_is_not_proved(step_up: Any, ch
     assert stage.rule("RTS-7.2").verdict == "fail"
 
 
-@pytest.mark.parametrize("check", ["app_attest.assertion", "app_attest.application", "app_attest.counter"])
+@pytest.mark.parametrize(
+    "check", ["app_attest.assertion", "app_attest.application", "app_attest.counter", "app_attest.counter_of_key"]
+)
 def test_a_response_that_the_app_does_not_vouch_for_leaves_the_enrolment_as_it_was(step_up: Any, check: str) -> None:
     stage = step_up("iphone", "BIOMETRIC").fail(check)
     assert ("inherence", "biometric", "signed") not in shown(stage)

@@ -321,6 +321,7 @@ def changed_fields(name: str) -> set[str]:
         ("unverified-boot", {"hardware_enforced.root_of_trust"}),
         ("unlocked-bootloader", {"hardware_enforced.root_of_trust"}),
         ("outdated-patches", {f"hardware_enforced.{part}_patch_level" for part in ("os", "vendor", "boot")}),
+        ("future-patch-level", {f"hardware_enforced.{part}_patch_level" for part in ("os", "vendor", "boot")}),
         ("ungated-biometric-key", {"hardware_enforced.no_auth_required", "hardware_enforced.user_auth_type"}),
         ("biometric-or-credential-key", {"hardware_enforced.user_auth_type"}),
         ("timed-biometric-key", {"hardware_enforced.auth_timeout"}),

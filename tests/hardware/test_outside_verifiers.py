@@ -102,6 +102,7 @@ def test_py_webauthn_refuses_what_it_checks_for(register: Register, profile: str
         "repackaged-app",
         "unlocked-bootloader",
         "outdated-patches",
+        "future-patch-level",
         "ungated-biometric-key",
         "revoked-batch",
     ],

@@ -78,3 +78,52 @@ def test_an_earlier_database_is_read_as_if_it_were_new(tmp_path: Path) -> None:
         assert kept is not None
         assert (kept.sign_count, kept.app_attest_count) == (42, 8)
     again.database.close()
+
+
+def test_counters_that_were_kept_twice_take_the_higher_and_keys_enrolled_twice_are_marked(tmp_path: Path) -> None:
+    """Schema 3: an App Attest count beside each credential, and one key could be both factors."""
+    path = tmp_path / "server.sqlite3"
+    now = parse_instant(AT)
+    connection = sqlite3.connect(path, isolation_level=None)
+    for version, script in migrations():
+        if version <= 3:
+            connection.executescript(script)
+    for credential, key, device, factor, count in (
+        ("p", "one", "iphone", "possession", 10),
+        ("b", "two", "iphone", "biometric", 2),
+        ("q", "same", "pixel", "possession", 0),
+        ("c", "same", "pixel", "biometric", 0),
+    ):
+        facts = CredentialFacts(
+            credential_id=credential,
+            device_id=device,
+            dialect="bank",
+            user="user",
+            factor=factor,  # type: ignore[arg-type]
+            registration={},
+            challenge="c",
+            enrolled_at=now,
+            sign_count=1,
+            app_attest={"keyId": "k", "attestation": "a"} if device == "iphone" else None,
+        )
+        connection.execute(
+            "INSERT INTO credentials VALUES (?, ?, ?, 'bank', 'user', ?, ?)",
+            [credential, key, device, factor, encode(facts).decode()],
+        )
+        connection.execute("INSERT INTO counters VALUES (?, 1, ?)", [credential, count])
+    connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    store = Store(open_database(str(path)))
+    with store.begin() as unit:
+        kept = {name: unit.credential(name) for name in "pbqc"}
+        assert {name: (k.app_attest_count, k.app_attest_key_count, k.shared_key) for name, k in kept.items() if k} == {
+            "p": (10, 10, False),
+            "b": (2, 10, False),
+            "q": (0, 0, True),
+            "c": (0, 0, True),
+        }
+        unit.put_counters("b", 2, 11)
+        other = unit.credential("p")
+        assert other is not None
+        assert (other.app_attest_count, other.app_attest_key_count) == (10, 11)
+    store.database.close()

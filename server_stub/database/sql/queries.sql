@@ -92,22 +92,38 @@ VALUES (:id, :dialect, :user, :token_digest, :state, :enrolled_at, :state_since,
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, state_since = excluded.state_since, document = excluded.document;
 
 -- name: get_credential
-SELECT id, sign_count, app_attest_count, facts FROM credentials JOIN counters ON credential_id = id WHERE id = :id;
+SELECT id, sign_count, app_attest_count, facts, COALESCE(highest, 0), shared_key FROM credentials
+JOIN counters ON credential_id = id LEFT JOIN app_attest_counters kept ON kept.app_key = credentials.app_key WHERE id = :id;
 -- name: credentials_of_device
-SELECT id, sign_count, app_attest_count, facts FROM credentials JOIN counters ON credential_id = id WHERE device_id = :device ORDER BY factor DESC, id;
+SELECT id, sign_count, app_attest_count, facts, COALESCE(highest, 0), shared_key FROM credentials
+JOIN counters ON credential_id = id LEFT JOIN app_attest_counters kept ON kept.app_key = credentials.app_key WHERE device_id = :device ORDER BY factor DESC, id;
 -- name: credentials_by_key
-SELECT id, sign_count, app_attest_count, facts FROM credentials JOIN counters ON credential_id = id WHERE key_fingerprint = :fingerprint;
+SELECT id, sign_count, app_attest_count, facts, COALESCE(highest, 0), shared_key FROM credentials
+JOIN counters ON credential_id = id LEFT JOIN app_attest_counters kept ON kept.app_key = credentials.app_key WHERE key_fingerprint = :fingerprint;
 -- name: insert_credential
-INSERT INTO credentials (id, key_fingerprint, device_id, dialect, user_id, factor, facts)
-VALUES (:id, :fingerprint, :device, :dialect, :user, :factor, :facts);
+INSERT INTO credentials (id, key_fingerprint, device_id, dialect, user_id, factor, facts, app_key)
+VALUES (:id, :fingerprint, :device, :dialect, :user, :factor, :facts, :app_key);
+-- name: keep_former_credential
+INSERT INTO former_credentials SELECT id, device_id, facts FROM credentials WHERE id = :id;
+-- name: remove_counters
+DELETE FROM counters WHERE credential_id = :id;
+-- name: remove_credential
+DELETE FROM credentials WHERE id = :id;
 -- name: registration_facts
-SELECT facts FROM credentials WHERE id = :id;
+SELECT facts, shared_key FROM credentials WHERE id = :id AND device_id = :device
+UNION ALL SELECT facts, 0 FROM former_credentials WHERE id = :id AND device_id = :device;
 -- name: insert_counters
 INSERT INTO counters (credential_id, sign_count, app_attest_count) VALUES (:id, :sign_count, :app_attest_count);
 -- name: update_credential
 UPDATE credentials SET facts = :facts WHERE id = :id;
 -- name: update_counters
 UPDATE counters SET sign_count = :sign_count, app_attest_count = :app_attest_count WHERE credential_id = :id;
+-- name: raise_app_counter
+UPDATE app_attest_counters SET highest = :count WHERE app_key = (SELECT app_key FROM credentials WHERE id = :id) AND highest < :count;
+-- name: start_app_counter
+INSERT INTO app_attest_counters (app_key, highest) VALUES (:app_key, 0) ON CONFLICT (app_key) DO UPDATE SET highest = 0;
+-- name: others_with_app_key
+SELECT COUNT(*) FROM credentials WHERE app_key = :app_key AND NOT (dialect = :dialect AND user_id = :user);
 
 -- name: get_enrolment
 SELECT id, dialect, user_id, session_id, state, created_at, expires_at, document FROM enrolments WHERE id = :id;
@@ -193,6 +209,10 @@ DELETE FROM devices;
 DELETE FROM credentials;
 -- name: clear_counters
 DELETE FROM counters;
+-- name: clear_app_attest_counters
+DELETE FROM app_attest_counters;
+-- name: clear_former_credentials
+DELETE FROM former_credentials;
 -- name: clear_enrolments
 DELETE FROM enrolments;
 -- name: clear_messages
