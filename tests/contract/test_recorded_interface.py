@@ -65,3 +65,9 @@ def test_each_check_has_the_recorded_citation_and_needs(client: InProcessClient)
     """What a check needs decides what a verdict calls not run: a need that is lost shows as a second failure."""
     checks = {check["id"]: [check["citation"], *check["needs"]] for check in client.get("/_stub/checks").json()}
     as_recorded(checks, "checks.json")
+
+
+def test_the_built_in_users_are_the_recorded_ones(client: InProcessClient) -> None:
+    """README and others' scripts name them, with their secrets, which guard nothing."""
+    users = {f"{user['dialect']} {user['id']}": user for user in client.get("/_stub/users").json()}
+    as_recorded(users, "users.json")

@@ -290,3 +290,17 @@ def test_the_secret_may_come_from_the_environment(tmp_path: Path, monkeypatch: p
     assert len(stretched) == 32
     assert load_or_create_secret(tmp_path) == stretched
     assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are opened on POSIX systems alone")
+def test_the_new_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is renamed is lost with the power unless its folder is written as well."""
+    from device_keys.keystore import _sync_folder
+
+    synced: list[int] = []
+    genuine = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor).st_mode), genuine(descriptor))
+    )
+    _sync_folder(tmp_path)
+    assert [stat.S_ISDIR(mode) for mode in synced] == [True]

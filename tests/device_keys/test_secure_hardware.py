@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from device_keys.algorithms import EDDSA, ES256, ES384, ES512, RS256
 from device_keys.encoding import b64url_decode
@@ -22,6 +23,7 @@ from device_keys.secure_hardware import (
     SecureHardware,
     SecurityLevel,
     UserNotAuthenticated,
+    derive_ec_private_key,
 )
 
 DATA = b"what is signed"
@@ -305,3 +307,13 @@ def test_key_ids_of_another_phone_are_unknown(hardware: SecureHardware) -> None:
     for use in (hardware.begin, hardware.public_key, hardware.next_counter, hardware.delete, hardware.info):
         with pytest.raises(KeyUnknown):
             use(key_id)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "curve"), [(ES256, ec.SECP256R1()), (ES384, ec.SECP384R1()), (ES512, ec.SECP521R1())]
+)
+def test_ec_keys_follow_fips_186_5(algorithm: int, curve: ec.EllipticCurve) -> None:
+    """Appendix A.2.1: d = (c mod (n - 1)) + 1, c being at least 64 bits longer than the order n."""
+    material = bytes(range(200, 200 + 48)) * 2
+    expected = int.from_bytes(material) % (curve.group_order - 1) + 1
+    assert derive_ec_private_key(material, algorithm).private_numbers().private_value == expected

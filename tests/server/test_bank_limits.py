@@ -236,3 +236,18 @@ def test_the_log_names_what_failed_and_the_payer_s_side_never_does(bank: Bank, h
     assert [entry["public_problem_id"] for entry in attempts] == ["403.000.52", ""]
     assert "secret" not in refused.text
     assert "fresh" not in refused.text
+
+
+def test_every_entry_of_a_step_up_says_whose_it_is(bank: Bank, handset: Handset) -> None:
+    """RTS Art. 29: an order, its challenge and its attempt are found again by user, session and transaction."""
+    transaction = bank.start()
+    assert bank.step_up(transaction, header=handset.header(transaction)).status_code == 200
+    assert bank.pay(transaction).status_code == 201
+    entries = [entry for entry in bank.stub("GET", "/log") if entry["transaction"] == transaction]
+    assert {entry["event"] for entry in entries} >= {
+        "order_created", "challenge_issued", "display_ack", "sca_attempt", "code_accepted", "order_executed",
+    }  # fmt: skip
+    assert {(entry["dialect"], entry["user"]) for entry in entries} == {("bank", USER)}
+    assert all(entry["session"] for entry in entries)
+    names = {"dialect", "user", "session", "transaction"}
+    assert not [entry for entry in entries if any(field.rstrip("~") in names for field in entry["fields"])]

@@ -243,6 +243,30 @@ def test_a_transfer_that_cannot_be_read(
     assert (answer.status_code, entry["fieldName"], entry["error"]) == (400, where, word)
 
 
+@pytest.mark.parametrize("amount", [0, 10**15, -1, True, 1.0, "1"])
+def test_an_amount_out_of_range_is_told_the_range(
+    multi: Any, payment_run: Any, transfer_body: dict[str, Any], run: dict[str, Any], amount: Any
+) -> None:
+    """Section 3: the field, the rule, and the rule's own numbers."""
+    transfer_body["transferAmount"]["amount"] = run["payments"][0]["paymentAmount"]["amount"] = amount
+    for answer, where in (
+        (multi.post("/outgoing_wire_transfers", transfer_body), "transferAmount.amount"),
+        (payment_run.post("/payment_runs", run), "payments[0].paymentAmount.amount"),
+    ):
+        (entry,) = answer.json()["syntaxErrors"]["invalidFields"]
+        assert (answer.status_code, entry["fieldName"], entry["error"]) == (400, where, "RANGE")
+        assert entry["params"] == ["1", "999999999999999"]
+
+
+def test_the_ends_of_the_range_are_amounts(
+    multi: Any, payment_run: Any, transfer_body: dict[str, Any], run: dict[str, Any]
+) -> None:
+    for amount, told in ((1, (200, None)), (10**15 - 1, (409, "FUNDS_INSUFFICIENT"))):
+        transfer_body["transferAmount"]["amount"] = run["payments"][0]["paymentAmount"]["amount"] = amount
+        assert code(multi.post("/outgoing_wire_transfers", transfer_body)) == told
+        assert payment_run.post("/payment_runs", run).status_code == 200
+
+
 def test_a_transfer_beyond_the_balance_is_refused(multi: Any, transfer_body: dict[str, Any]) -> None:
     """Own choice: FUNDS_INSUFFICIENT."""
     transfer_body["transferAmount"]["amount"] = 1_000_001

@@ -443,3 +443,19 @@ def test_the_simulator_knows_only_the_users_own_challenges(multi: Any, phone: An
     for path in (f"110000000000000001/challenges/1{challenge}", f"1/challenges/{challenge}"):
         answer = multi.post("/verify_success", base=f"/weavr/simulate/api/factors/{path}")
         assert (answer.status_code, set(answer.json())) == (404, {"code", "message"})
+
+
+def test_calls_without_call_ref_are_told_without_one(multi: Any, with_authy: Any, embedder: Any) -> None:
+    """Section 8: the webhook repeats the reference of the call that caused it; these had none."""
+    for channel, factor in (("BIOMETRIC", "biometric"), ("AUTHY", "possession")):
+        multi.login()
+        with_authy.approve(multi.post(f"{STEP_UP}/{channel}").json()["id"], factor)
+    multi.login()
+    multi.step_up()
+    assert multi.send("DELETE", f"{PUSH}/AUTHY").status_code == 204
+    embedder.round()
+    assert {request.url.path.rpartition("/hooks")[2] for request in embedder.received} >= {
+        "/login/watch",
+        "/stepup/watch",
+    }
+    assert {request.headers.get("call-ref", "") for request in embedder.received} == {""}
