@@ -127,3 +127,9 @@ def test_counters_that_were_kept_twice_take_the_higher_and_keys_enrolled_twice_a
         assert other is not None
         assert (other.app_attest_count, other.app_attest_key_count) == (10, 11)
     store.database.close()
+
+
+def test_each_step_of_the_schema_has_a_number_of_its_own() -> None:
+    """Two steps of one number: a database that saw the first would never see the second."""
+    numbers = [version for version, _ in migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
