@@ -169,7 +169,8 @@ def _read(data: bytes) -> Bundle:
     try:
         read = msgspec.convert(members, kind)
     except msgspec.ValidationError as error:
-        raise BundleError("bundle", f"the members of an evidence bundle ({error})") from error
+        said, _, path = str(error).partition(" - at `$")
+        raise BundleError(f"bundle{path.rstrip('`')}", f"the members of an evidence bundle ({said})") from error
     if not canonical:
         raise BundleError("bundle", "JSON in RFC 8785 form")
     trust = None if read.trust is None else Trust.from_json(read.trust, "bundle.trust")

@@ -49,7 +49,11 @@ class Grounds:
     @property
     def not_recorded(self) -> tuple[str, ...]:
         """What is missing, in words."""
-        parts = {"policy": self.policy, "trust anchors and revocation state": self.trust, "declarations": self.config}
+        parts = {
+            "policy contents": self.policy,
+            "trust anchors and revocation state": self.trust,
+            "declarations": self.config,
+        }
         return tuple(f"{part}: not recorded" for part, content in parts.items() if content is None)
 
 

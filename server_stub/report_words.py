@@ -416,6 +416,6 @@ def _judged_by(bundle: Bundle) -> Iterator[Fact]:
 def _digest(label: str, digest: str | None, content: object) -> Iterator[Fact]:
     """The digest as recorded; where the content is missing, that says so. The unsigned form has contents without digests."""
     if content is None:
-        yield Fact(label.partition(",")[0], NOT_RECORDED)
+        yield Fact(f"Contents: {label.partition(',')[0].lower()}", NOT_RECORDED)
     if digest is not None:
         yield Fact(label, digest, code=True)

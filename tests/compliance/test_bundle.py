@@ -455,3 +455,44 @@ def test_facts_about_the_whole_log_travel_as_observations(step_up: Any, made: by
     bundle = read_bundle(made)
     assert bundle.observed.nonce_repeated is False
     assert msgspec.to_builtins(bundle.observed)["keyBoundToAnotherUser"] is False
+
+
+# --- what the docs say ------------------------------------------------------------------------------------------------
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+
+
+def test_the_ten_lines_of_the_docs_check_a_bundle_with_two_libraries_alone(made: bytes, tmp_path: Path) -> None:
+    program = DOCUMENT.partition("```python\n")[2].partition("```")[0]
+    assert len(program.splitlines()) == 10
+    altered = made.replace(b'"GBP"', b'"EUR"')
+    assert altered != made
+    files = {"check.py": program.encode(), "key.pem": KEY.pem().encode(), "other.pem": OTHER_KEY.pem().encode()}
+    for name, content in (files | {"bundle.json": made, "altered.json": altered}).items():
+        (tmp_path / name).write_bytes(content)
+
+    def check(bundle: str, key: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "check.py", bundle, key]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    done = check("bundle.json", "key.pem")
+    assert (done.returncode, done.stdout) == (0, f"signed by {KEY.signer.key_id}\n")
+    assert check("altered.json", "key.pem").returncode != 0
+    assert check("bundle.json", "other.pem").returncode != 0
+    assert "server_stub" not in program
+
+
+def test_the_docs_tell_of_every_member(made: bytes) -> None:
+    members = json.loads(made)
+    names = [
+        *(members.keys() - {"evidence"}),
+        *members["judgedBy"],
+        *members["trust"],
+        *members["logHead"],
+        *members["signer"],
+    ]
+    names += [
+        f"evidence.{name}"
+        for name in ("now", "transaction", "caller", "secret", "prior", "assertion", "nonce", "credential")
+    ]
+    assert [name for name in names if f"`{name}`" not in DOCUMENT] == []
