@@ -9,29 +9,20 @@ from typing import Any
 import httpx2
 import pytest
 
-from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
-from server_stub.server import Server, Settings
-from server_stub.store import Store
-from server_stub.trust import load_trust
+from tests.support.server import Operator, client_of, servers
 
-from ..in_process import InProcessClient
-
-URL = "http://127.0.0.1:9"
 KEY = "11111111-1111-4111-8111-111111111111"
 SECRET = "22222222-2222-4222-8222-222222222222"
 EMAIL = "alice@example.com"
 PASSWORD = "Passw0rd!"
 PHONE = "+447700900123"
-NOON = "2026-03-02T12:00:00Z"
 R = "/identity/v2/auth/account/reauth"
 
 
 @dataclass
-class Client:
+class Client(Operator):
     """A site and its back end, as LoginRadius's pages describe them."""
 
-    http: httpx2.Client
     access: str = ""
     refresh: str = ""
     uid: str = ""
@@ -96,27 +87,10 @@ class Client:
 
     # -- the operator
 
-    def stub(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.http.request(method, f"/_stub{path}", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def advance(self, seconds: float) -> None:
-        self.stub("POST", "/clock/advance", {"seconds": seconds})
-
-    def messages(self, channel: str) -> list[dict[str, Any]]:
-        return [m for m in self.stub("GET", "/messages") if m["channel"] == channel]
-
     def code(self, channel: str) -> str:
         """The code of the newest message."""
         code: str = self.messages(channel)[-1]["code"]
         return code
-
-    def verdict(self) -> dict[str, Any]:
-        """Of the newest transaction's newest call."""
-        newest = self.stub("GET", "/transactions")[0]["transactionId"]
-        verdict: dict[str, Any] = self.stub("GET", f"/transactions/{newest}/verdict?attempt=last")
-        return verdict
 
     def put_user(self, **changes: Any) -> None:
         uid = self.uid or next(u["id"] for u in self.stub("GET", "/users") if u["dialect"] == "loginradius")
@@ -133,21 +107,14 @@ def code_of(answer: httpx2.Response) -> tuple[int, int]:
 @pytest.fixture
 def make_client() -> Iterator[Callable[..., Client]]:
     """Clients of servers with settings of one's own."""
-    made: list[Server] = []
+    with servers() as new:
 
-    def make(**settings: Any) -> Client:
-        server = Server(
-            Store(open_database(MEMORY)), load_trust(), settings=Settings(dialects=("loginradius",), **settings)
-        )
-        server.start()
-        made.append(server)
-        client = Client(InProcessClient(create_app(server), base_url=URL))
-        client.stub("PUT", "/clock", {"now": NOON, "frozen": True})
-        return client
+        def make(**settings: Any) -> Client:
+            client = Client(client_of(new(dialects=("loginradius",), **settings)))
+            client.stand_still()
+            return client
 
-    yield make
-    for server in made:
-        server.store.database.close()
+        yield make
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from authenticator.apps import totp
 from authenticator.apps.mail import mail_address
 from authenticator.apps.messages import DEMO_NUMBER, EMAIL, SMS, inbox, mark_read, unread
 from authenticator.phone import Phone
-
-from ..in_process import InProcessClient
+from tests.support.server import phones
 
 URL = "http://127.0.0.1:9"
 R = "/identity/v2/auth/account/reauth"
@@ -23,10 +22,8 @@ A = "/identity/v2/auth/account/2fa"
 
 @pytest.fixture
 def phone(site: Any, tmp_path: Path) -> Iterator[Phone]:
-    asgi = site.http._transport.app
-    made = Phone(tmp_path / "phone", secret=b"s" * 32, http_factory=lambda url: InProcessClient(asgi, base_url=url))
-    yield made
-    made.close()
+    with phones(tmp_path) as new:
+        yield new(site.http)
 
 
 def test_s2_14_the_mail_arrives_in_the_phones_mail(site: Any, phone: Phone) -> None:

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from authenticator.apps import loginradius as app
 from authenticator.errors import Refused
 from authenticator.phone import Phone
-
-from ..in_process import InProcessClient
+from tests.support.server import phones
 
 URL = "http://127.0.0.1:9"
 A = "/identity/v2/auth/account/2fa"
@@ -75,21 +74,8 @@ def other_key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture
 def make_phone(site: Any, tmp_path: Path) -> Iterator[Callable[[], Phone]]:
-    phones: list[Phone] = []
-
-    def make() -> Phone:
-        asgi = site.http._transport.app
-        phone = Phone(
-            tmp_path / f"phone{len(phones)}",
-            secret=b"s" * 32,
-            http_factory=lambda url: InProcessClient(asgi, base_url=url),
-        )
-        phones.append(phone)
-        return phone
-
-    yield make
-    for phone in phones:
-        phone.close()
+    with phones(tmp_path) as new:
+        yield lambda: new(site.http)
 
 
 @pytest.fixture

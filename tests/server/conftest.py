@@ -12,24 +12,15 @@ from typing import Any
 import httpx2
 import pytest
 
-from authenticator import approving
 from authenticator.ceremonies import HONEST, Edits
-from authenticator.enrolling import Applicant, enrol
-from authenticator.phone import Phone
-from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
-from server_stub.server import Server, Settings
-from server_stub.store import Store
-from server_stub.trust import load_trust
+from authenticator.enrolling import Applicant
+from server_stub.server import Server
 from tests.support.http import open_http
+from tests.support.server import URL, Handset, Operator, client_of, enrolled, phones, servers
 
-from ..in_process import InProcessClient
-
-URL = "http://127.0.0.1:9"
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
 PASSCODE = "111234"
 NUMBER = "+447700900123"
-NOON = "2026-03-02T12:00:00Z"
 ORDER = {
     "amount": "10.00",
     "currency": "GBP",
@@ -40,17 +31,8 @@ ORDER = {
 @pytest.fixture
 def make_server() -> Iterator[Callable[..., Server]]:
     """Servers with settings of one's own."""
-    made: list[Server] = []
-
-    def make(**settings: Any) -> Server:
-        server = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings(**settings))
-        server.start()
-        made.append(server)
-        return server
-
-    yield make
-    for server in made:
-        server.store.database.close()
+    with servers() as make:
+        yield make
 
 
 @pytest.fixture
@@ -60,10 +42,9 @@ def server(make_server: Callable[..., Server]) -> Server:
 
 
 @dataclass
-class Bank:
-    """A client that knows the seed document and nothing of devices."""
+class Bank(Operator):
+    """A client that knows the seed document and nothing of devices; and what the operator sees."""
 
-    http: httpx2.Client
     key: str = "demo-api-key"
     access: str = ""
     refresh: str = ""
@@ -104,22 +85,6 @@ class Bank:
     def biometric(self) -> dict[str, str]:
         return {"refreshToken": self.refresh, "authenticationMethod": "BIOMETRIC"}
 
-    def stub(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.http.request(method, f"/_stub{path}", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def verdict(self, transaction: str, attempt: int | str = "last") -> dict[str, Any]:
-        """On the newest call of any kind, unless another attempt is named."""
-        found: dict[str, Any] = self.stub("GET", f"/transactions/{transaction}/verdict?attempt={attempt}")
-        return found
-
-    def failed(self, transaction: str) -> list[str]:
-        return [f["check"] for f in self.verdict(transaction)["findings"] if f["outcome"] == "fail"]
-
-    def advance(self, seconds: float) -> None:
-        self.stub("POST", "/clock/advance", {"seconds": seconds})
-
     def balance(self) -> str:
         (user,) = [user for user in self.stub("GET", "/users") if user["id"] == self.user]
         balance: str = user["balances"]["GBP"]
@@ -129,58 +94,27 @@ class Bank:
 @pytest.fixture
 def bank(server: Server) -> Bank:
     """A client of the in-process server, whose clock stands still at noon."""
-    made = Bank(InProcessClient(create_app(server), base_url=URL))
-    made.stub("PUT", "/clock", {"now": NOON, "frozen": True})
+    made = Bank(client_of(server))
+    made.stand_still()
     return made
-
-
-@dataclass
-class Handset:
-    """An enrolled phone."""
-
-    phone: Phone
-    url: str = URL
-
-    def header(self, transaction: str, factor: str = "possession", edits: Edits = HONEST) -> str:
-        """What the phone signs for this step-up, as the header that carries it."""
-        return self.sign(transaction, factor, edits).assertion.to_header()
-
-    def sign(self, transaction: str, factor: str = "possession", edits: Edits = HONEST) -> approving.Approval:
-        enrolment, step_up = approving.fetch(self.phone, self.url, transaction)
-        return approving.sign(self.phone, enrolment, step_up, factor, edits=edits)
-
-    def deliver(self, transaction: str, factor: str = "possession") -> None:
-        approving.deliver(self.phone, self.sign(transaction, factor))
-
-    def pending(self) -> list[dict[str, Any]]:
-        """The step-ups that the server shows this phone."""
-        return approving.pending(self.phone, self.url)
-
-    def decline(self, transaction: str) -> None:
-        approving.decline(self.phone, self.url, transaction)
 
 
 @pytest.fixture
 def make_phone(bank: Bank, tmp_path: Path) -> Iterator[Callable[..., Handset]]:
     """Phones enrolled at the bank of this test."""
-    phones: list[Phone] = []
+    with phones(tmp_path) as new:
 
-    def make(
-        profile: str = "pixel-9", user: str = USER, secret: str = PASSCODE, number: str = NUMBER, edits: Edits = HONEST
-    ) -> Handset:
-        app = bank.http._transport.app  # type: ignore[attr-defined]  # the phone speaks to the same app over its own client
-        phone = Phone(
-            tmp_path / f"phone{len(phones)}",
-            secret=b"s" * 32,
-            http_factory=lambda url: InProcessClient(app, base_url=url),
-        )
-        phones.append(phone)
-        enrol(phone, Applicant(URL, "bank", user, secret, profile, number, "demo-api-key"), edits=edits)
-        return Handset(phone)
+        def make(
+            profile: str = "pixel-9",
+            user: str = USER,
+            secret: str = PASSCODE,
+            number: str = NUMBER,
+            edits: Edits = HONEST,
+        ) -> Handset:
+            applicant = Applicant(URL, "bank", user, secret, profile, number, "demo-api-key")
+            return enrolled(new(bank.http), applicant, edits)
 
-    yield make
-    for phone in phones:
-        phone.close()
+        yield make
 
 
 @pytest.fixture
@@ -259,14 +193,5 @@ def live() -> Iterator[Callable[..., LiveServer]]:
 @pytest.fixture
 def live_phone(tmp_path: Path) -> Iterator[Callable[[str], Handset]]:
     """A phone enrolled over a real socket."""
-    phones: list[Phone] = []
-
-    def make(url: str) -> Handset:
-        phone = Phone(tmp_path / f"live{len(phones)}", secret=b"s" * 32)
-        phones.append(phone)
-        enrol(phone, Applicant(url, "bank", USER, PASSCODE, "pixel-9", NUMBER, "demo-api-key"))
-        return Handset(phone, url)
-
-    yield make
-    for phone in phones:
-        phone.close()
+    with phones(tmp_path / "live") as new:
+        yield lambda url: enrolled(new(), Applicant(url, "bank", USER, PASSCODE, "pixel-9", NUMBER, "demo-api-key"))

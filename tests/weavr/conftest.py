@@ -15,26 +15,16 @@ import httpx2
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from authenticator import approving
-from authenticator.ceremonies import HONEST, Edits
-from authenticator.enrolling import Applicant, enrol
-from authenticator.phone import Phone
-from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
-from server_stub.server import Server, Settings
-from server_stub.store import Store
-from server_stub.trust import load_trust
+from authenticator.enrolling import Applicant
+from server_stub.server import Server
 from server_stub.webhooks import deliver_due
+from tests.support.server import URL, Handset, Operator, client_of, enrolled, phones, servers
 
-from ..in_process import InProcessClient
-
-URL = "http://127.0.0.1:9"
 EMAIL = "alice@example.com"
 PASSWORD = "Passw0rd!"
 ALICE = "110000000000000001"
 ACCOUNT = "130000000000000001"
 NUMBER = "+447700900123"
-NOON = "2026-03-02T12:00:00Z"
 HOOK = "http://embedder.test/hooks"
 BASES = {"multi": "/weavr/multi", "payment-run": "/weavr/payment-run/v1"}
 ISSUE = "/stepup/challenges/otp/SMS"
@@ -87,40 +77,21 @@ class Document:
 
 
 @dataclass
-class World:
+class World(Operator):
     """The server with what its operator sees."""
 
     server: Server
-    http: httpx2.Client
 
     @cached_property
     def document(self) -> Document:
         """What every answer in these tests is held against."""
         return Document(self.http.get("/openapi.json").json())
 
-    def stub(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.http.request(method, f"/_stub{path}", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def advance(self, seconds: float) -> None:
-        self.stub("POST", "/clock/advance", {"seconds": seconds})
-
     def put_user(self, **changes: Any) -> dict[str, Any]:
         return dict(self.stub("PUT", "/users", {"dialect": "weavr", "id": ALICE, **changes})[0])
 
-    def messages(self, channel: str = "sms") -> list[dict[str, Any]]:
-        return list(self.stub("GET", f"/messages?channel={channel}"))
-
     def code(self) -> str:
-        return str(self.messages()[-1]["code"])
-
-    def transactions(self) -> list[dict[str, Any]]:
-        return list(self.stub("GET", "/transactions?dialect=weavr"))
-
-    def verdict(self, transaction: str = "") -> dict[str, Any]:
-        name = transaction or self.transactions()[0]["transactionId"]
-        return dict(self.stub("GET", f"/transactions/{name}/verdict?attempt=last"))
+        return str(self.messages("sms")[-1]["code"])
 
     def client(self, surface: str = "multi", key: str = "demo-api-key") -> Api:
         return Api(self, surface, key)
@@ -212,19 +183,15 @@ def transfer_body() -> dict[str, Any]:
 @pytest.fixture
 def make_world() -> Iterator[Callable[..., World]]:
     """Servers with settings of one's own."""
-    made: list[Server] = []
+    with servers() as new:
 
-    def make(**settings: Any) -> World:
-        server = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings(dialects=("weavr",), **settings))
-        server.start()
-        made.append(server)
-        world = World(server, InProcessClient(create_app(server), base_url=URL))
-        world.stub("PUT", "/clock", {"now": NOON, "frozen": True})
-        return world
+        def make(**settings: Any) -> World:
+            server = new(dialects=("weavr",), **settings)
+            world = World(client_of(server), server)
+            world.stand_still()
+            return world
 
-    yield make
-    for server in made:
-        server.store.database.close()
+        yield make
 
 
 @pytest.fixture
@@ -257,31 +224,11 @@ def payment_run(world: World) -> Api:
     return client
 
 
-@dataclass
-class Handset:
-    """An enrolled phone."""
-
-    phone: Phone
-
-    def pending(self) -> list[dict[str, Any]]:
-        return approving.pending(self.phone, URL)
-
-    def approve(self, transaction: str, factor: str = "biometric", edits: Edits = HONEST) -> None:
-        enrolment, step_up = approving.fetch(self.phone, URL, transaction)
-        approving.deliver(self.phone, approving.sign(self.phone, enrolment, step_up, factor, edits=edits))
-
-    def decline(self, transaction: str) -> None:
-        approving.decline(self.phone, URL, transaction)
-
-
 @pytest.fixture
 def handset(world: World, tmp_path: Path) -> Iterator[Handset]:
     """A pixel-9, enrolled with Alice's password and the code of its own SMS inbox."""
-    app = world.http._transport.app  # type: ignore[attr-defined]  # the phone speaks to the same app over its own client
-    phone = Phone(tmp_path / "phone", secret=b"s" * 32, http_factory=lambda url: InProcessClient(app, base_url=url))
-    enrol(phone, Applicant(URL, "weavr", EMAIL, PASSWORD, "pixel-9", NUMBER, "demo-api-key"))
-    yield Handset(phone)
-    phone.close()
+    with phones(tmp_path) as new:
+        yield enrolled(new(world.http), Applicant(URL, "weavr", EMAIL, PASSWORD, "pixel-9", NUMBER, "demo-api-key"))
 
 
 @dataclass
