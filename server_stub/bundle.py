@@ -19,7 +19,7 @@ import msgspec
 
 from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, canonical_json, parse_json_object
-from server_stub.evidence import Evidence
+from server_stub.evidence import Evidence, check_instants
 from server_stub.evidence_key import EvidenceKey, Signature, Signer, read_signature
 from server_stub.grounds import Grounds, JudgedBy, digest_of, grounds_of
 from server_stub.log_chain import GENESIS, LogEntry, entry_hash
@@ -173,6 +173,7 @@ def _read(data: bytes) -> Bundle:
         raise BundleError(f"bundle{path.rstrip('`')}", f"the members of an evidence bundle ({said})") from error
     if not canonical:
         raise BundleError("bundle", "JSON in RFC 8785 form")
+    check_instants(read.evidence, "bundle.evidence")
     trust = None if read.trust is None else Trust.from_json(read.trust, "bundle.trust")
     if trust is not None:
         trust.load()  # so that a bad anchor is found here

@@ -7,11 +7,13 @@ as a logged observation. `now` is the one instant of the attempt.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from device_keys.clock import Instant
+from device_keys.clock import Instant, check_calendar
+from device_keys.encoding import FormatError
 
 
 class Facts(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
@@ -133,6 +135,23 @@ def refused_at_door(evidence: Evidence) -> bool:
     if (caller.user, caller.session) != (transaction.user, transaction.session):
         return True
     return transaction.state != "ISSUED" and not (transaction.state == "VOID" and caller.blocked)
+
+
+def check_instants(facts: Facts, where: str) -> None:
+    """`FormatError` where an instant of facts that come from others has no offset, or is of no year that a clock may show."""
+    for name in facts.__struct_fields__:
+        value = getattr(facts, name)
+        field = f"{where}.{name}"
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise FormatError(field, "an instant with its offset")
+            check_calendar(value, field)
+        elif isinstance(value, Facts):
+            check_instants(value, field)
+        elif isinstance(value, tuple):
+            for number, one in enumerate(value):
+                if isinstance(one, Facts):
+                    check_instants(one, f"{field}[{number}]")
 
 
 def user_handle(dialect: str, user: str) -> bytes:
