@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PYTEST ?= $(BIN)/python -m pytest -n auto --dist worksteal -q
 
-.PHONY: demo phone test test-random mutants lint bench clean
+.PHONY: demo phone test test-random deep-properties mutants lint bench clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -33,6 +33,9 @@ test-random: $(VENV)/.dev  ## the same in random order; the printed option repea
 
 mutants: $(VENV)/.dev  ## small defects drawn at random, and whether the tests notice them: make mutants SEED=tuesday N=60
 	$(BIN)/python -m tests.mutation $(if $(SEED),--seed "$(SEED)") $(if $(N),--n $(N))
+
+deep-properties: $(VENV)/.dev  ## the report tested against itself, and the server against its model: 20,000 new examples of each
+	$(PYTEST) -m deep tests/properties
 
 lint: $(VENV)/.dev  ## linters, types, import walls
 	$(BIN)/ruff check .
