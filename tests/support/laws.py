@@ -17,10 +17,12 @@ from typing import Any, Final
 import msgspec
 
 from device_keys.orders import read_order
-from server_stub.bundle import Bundle, appraise, read_bundle
+from server_stub.appraisal import appraise
+from server_stub.bundle import Bundle, read_bundle
 from server_stub.checks.table import judge
 from server_stub.compliance import judge_compliance
 from server_stub.evidence import Evidence
+from server_stub.evidence_key import read_public_key
 from server_stub.report import render_html, render_text
 from server_stub.report_words import VERDICTS
 from server_stub.verdict import Compliance, Finding, Outcome, Verdict
@@ -37,6 +39,7 @@ class Judged:
     attempt: int
     answered: bytes
     raw_bundle: bytes
+    server_key: bytes
     honest: bool
 
     @cached_property
@@ -72,8 +75,11 @@ class Judged:
         )
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """Every check, run on this evidence, by the policy and anchors of the bundle."""
-        return judge(evidence, self.bundle.policy, self.bundle.anchors)
+        """Every check, run on this evidence, by the policy and anchors on record."""
+        grounds = self.bundle.grounds
+        assert grounds.policy is not None
+        assert grounds.trust is not None
+        return judge(evidence, grounds.policy, grounds.trust)
 
     def __str__(self) -> str:
         failed = [f"{f.check}: {f.reason}" for f in self.verdict.findings if f.outcome is Outcome.FAIL]
@@ -88,6 +94,7 @@ class Judged:
 
 def judged(world: World, told: Told) -> Iterator[Judged]:
     """Every attempt of the story, newest transaction first."""
+    key = read_public_key(world.http.get("/_stub/evidence-key").content)
     for row in world.stub("GET", "transactions"):
         for attempt in range(1, row["attempts"] + 1):
             path = f"/_stub/transactions/{row['transactionId']}"
@@ -97,9 +104,8 @@ def judged(world: World, told: Told) -> Iterator[Judged]:
             assert verdict.status_code == 200, verdict.text
             evidence = world.http.get(f"{path}/evidence?attempt={attempt}")
             assert evidence.status_code == 200, evidence.text
-            yield Judged(
-                row["transactionId"], attempt, verdict.content, evidence.content, row["transactionId"] in told.honest
-            )
+            honest = row["transactionId"] in told.honest
+            yield Judged(row["transactionId"], attempt, verdict.content, evidence.content, key, honest)
 
 
 # --- the laws ---------------------------------------------------------------------------------------------------------
@@ -134,8 +140,10 @@ def changes_are_tried_before_they_are_said_to_be_noticed(it: Judged) -> None:
 
 
 def a_verdict_equals_the_appraisal_of_its_bundle(it: Judged) -> None:
-    """Byte for byte, in JSON."""
-    appraised = json.dumps(appraise(it.bundle).to_json())
+    """Byte for byte, in JSON, by the server's key and the anchors and policy as shipped, whatever the server runs with now."""
+    found = appraise(it.bundle, server_key=it.server_key)
+    assert found.appraisal.origin == "verified", str(it)
+    appraised = json.dumps(found.verdict.to_json())
     same = appraised == json.dumps(it.json)
     assert same, f"{_differences(json.loads(appraised), it.json)}: {it}"
 

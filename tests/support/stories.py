@@ -422,6 +422,7 @@ happenings: Final = st.one_of(
     st.builds(NewPhone, st.sampled_from(["pixel-9", "iphone-17"])),
     st.builds(AtTheDoor),
     st.builds(AnotherSession),
+    restarts,
 )
 stories: Final = st.lists(st.one_of(payments, payments, payments, elsewhere, happenings), min_size=1, max_size=4)
 profiles: Final = st.sampled_from(sorted(PROFILES))

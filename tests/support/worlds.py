@@ -112,7 +112,9 @@ class World:
 
     def restore(self) -> World:
         """As just enrolled, at noon a day later, run by the options of the beginning."""
-        store = self.server.store
+        store = Store(
+            self.server.store.database
+        )  # a new one, as in a new process: what the old one knows of the database is gone
         if self._kept is not None:
             store.database._connection.deserialize(self._kept)  # type: ignore[attr-defined]
             self._run(Server(store, load_trust()))
@@ -130,7 +132,7 @@ class World:
 
     def restart(self, policy: str, trust: str, **settings: Any) -> None:
         """The server ends and another run begins on the same database, with other options."""
-        self._run(Server(self.server.store, self.trust(trust), POLICIES[policy], Settings(**settings)))
+        self._run(Server(Store(self.server.store.database), self.trust(trust), POLICIES[policy], Settings(**settings)))
         self.server.start()
 
     def trust(self, name: str) -> Trust:
