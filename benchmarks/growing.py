@@ -24,9 +24,6 @@ DEVICES: Final = 1_000_000
 LOG_ROWS_PER_DEVICE: Final = 10
 CHUNK: Final = 50_000
 ROUNDS: Final = 5
-LOG_INDEXES: Final = {
-    "log_transaction": "transaction_id, seq", "log_user": "dialect, user_id, seq", "log_session": "session_id, seq",
-}  # fmt: skip
 
 
 def rows(seconds: float) -> Iterator[Row]:
@@ -82,25 +79,36 @@ def _server(stack: ExitStack, url: str, devices: int, seconds: float) -> tuple[U
 
 
 class Filling:
-    """Puts copies of the first device, its key and one log entry into a database, by statements that run inside it."""
+    """Puts copies of the first device, its key and one log entry into a database, by statements that run inside it.
+
+    Each copy of the entry names a user of its own, since the log is found by what its entries say.
+    """
 
     def __init__(self, database: Any, *, postgresql: bool) -> None:
         self._connection = database._connection
         self._id = (
             "to_hex((n * 2654435761) % 4294967296)" if postgresql else "printf('%08x', (n * 2654435761) % 4294967296)"
         )
-        self._seq = int(self._connection.execute("SELECT MAX(seq) FROM log").fetchone()[0])
+        self._seq, self._user = self._connection.execute(
+            "SELECT seq, user_id FROM log ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        indexes = (
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'log' AND indexname <> 'log_pkey'"
+            if postgresql
+            else "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'log' AND sql IS NOT NULL"
+        )
+        self._log_indexes = dict(self._connection.execute(indexes).fetchall())
 
     def until(self, devices: int, seconds: float) -> int:
         """Fill up to `devices`, or for as long as that; the number reached."""
         deadline = time.monotonic() + seconds
-        self._run(f"DROP INDEX {index}" for index in LOG_INDEXES)
+        self._run(f"DROP INDEX {name}" for name in self._log_indexes)
         reached = 0
         while reached < devices and time.monotonic() < deadline:
             step = min(CHUNK, devices - reached)
             self._run(self._statements(reached + 1, reached + step))
             reached += step
-        self._run(f"CREATE INDEX {index} ON log ({columns})" for index, columns in LOG_INDEXES.items())
+        self._run(self._log_indexes.values())
         self._run(["ANALYZE"])
         return reached
 
@@ -124,9 +132,11 @@ class Filling:
         )
         yield f"INSERT INTO counters SELECT {name} || '-credential', 1, 0 FROM {many}"
         rows = _series((first - 1) * LOG_ROWS_PER_DEVICE + 1, last * LOG_ROWS_PER_DEVICE)
+        member = '"user":"'
+        entry = f"replace(entry, '{member}{self._user}\"', '{member}' || {name} || '-user\"')"
         yield (
             f"INSERT INTO log SELECT {self._seq} + n, at, event, dialect, {name} || '-user', {name} || '-session',"
-            f" {name} || '-transaction', entry FROM {rows}, (SELECT * FROM log WHERE seq = {self._seq}) l"
+            f" {name} || '-transaction', {entry} FROM {rows}, (SELECT * FROM log WHERE seq = {self._seq}) l"
         )
 
 
