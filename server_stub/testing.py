@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 POLICIES: Final = {policy.name: policy for policy in (STRICT, LENIENT, SPEC_VECTOR)}
 DIALECTS: Final = ("bank", "weavr", "loginradius")
 IN_PROCESS_URL: Final = "http://testserver"
-START_SECONDS: Final = 10.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 
 

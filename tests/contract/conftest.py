@@ -20,6 +20,7 @@ from authenticator.cli import main as phone_main
 from authenticator.server_process import running_server
 from server_stub.cli import main as server_main
 from tests.support.http import open_http
+from tests.support.waiting import PATIENCE_SECONDS
 
 PROGRAMS: dict[str, Callable[..., int]] = {"authenticator": phone_main, "server_stub": server_main}
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
@@ -73,7 +74,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ra
     def run(program: str, *arguments: str, stdin: str = "", apart: bool = False) -> Ran:
         if apart:
             whole = [sys.executable, "-m", program, *arguments]
-            ended = subprocess.run(whole, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+            ended = subprocess.run(
+                whole, input=stdin, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+            )
             assert "Traceback" not in ended.stderr, ended.stderr
             return Ran(ended.returncode, ended.stdout, ended.stderr)
         out, err = io.StringIO(), io.StringIO()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.control.conftest import ROOT
 from tests.support.http import open_http
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -67,19 +68,19 @@ def test_its_phones_go_with_it_unless_they_have_a_home(tmp_path: Path) -> None:
         name = http.post(ROOT, json={}).json()["value"]
         http.put(f"{ROOT}/{name}/clock", json={"skewSeconds": 1})
     process.terminate()
-    process.communicate(timeout=8)
+    process.communicate(timeout=PATIENCE_SECONDS)
     again = start(tmp_path, "--home", str(tmp_path / "home"), "--json")
     assert again.stdout is not None
     url = json.loads(again.stdout.readline())["url"]
     with open_http(url) as http:
         (phone,) = http.get(ROOT).json()["value"]
     again.terminate()
-    again.communicate(timeout=8)
+    again.communicate(timeout=PATIENCE_SECONDS)
     assert (phone["authenticatorId"], phone["skewSeconds"]) == (name, 1.0)
 
 
 def test_another_address_than_loopback_demands_a_token(tmp_path: Path) -> None:
     process = start(tmp_path, "--host", "0.0.0.0", "--json")
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 2
     assert json.loads(out)["error"]["field"] == "--host"

@@ -21,6 +21,7 @@ from device_keys.keystore import (
     WrongSecret,
     load_or_create_secret,
 )
+from tests.support.waiting import PATIENCE_SECONDS
 
 SECRET = bytes(range(32))
 DOCUMENT = {"keys": [{"private": "c2VjcmV0"}], "number": "+447700900123"}
@@ -150,7 +151,7 @@ def test_a_second_process_is_refused_while_the_first_holds_the_store(store: Keys
         with pytest.raises(StoreBusy, match="another process"):
             impatient.save(DOCUMENT)
         assert impatient.load() == {}, "reading needs no lock: the file is always whole"
-        holder.communicate("\n", timeout=20)
+        holder.communicate("\n", timeout=PATIENCE_SECONDS)
     impatient.save(DOCUMENT)
 
 
@@ -166,7 +167,7 @@ def test_a_second_process_waits_for_the_first(store: Keystore) -> None:
 def test_a_killed_process_leaves_no_lock(store: Keystore) -> None:
     with hold(store.path) as holder:
         holder.send_signal(signal.SIGKILL)
-        holder.communicate(timeout=20)
+        holder.communicate(timeout=PATIENCE_SECONDS)
     Keystore(store.path, SECRET, lock_wait=0.0).save(DOCUMENT)
 
 

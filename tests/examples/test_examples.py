@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
@@ -42,7 +44,7 @@ def running(environment: dict[str, str], folder: Path, module: str, *arguments: 
             yield line.removeprefix("Listening on ").strip()
         finally:
             process.terminate()
-            process.wait(8)
+            process.wait(PATIENCE_SECONDS)
             process.stdout.close()
 
 

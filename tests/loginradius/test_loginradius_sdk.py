@@ -19,6 +19,7 @@ from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
 from tests.support.http import open_http
+from tests.support.waiting import PATIENCE_SECONDS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own modules and what they import
@@ -50,7 +51,7 @@ def base() -> Iterator[str]:
     uvicorn_server.startup = startup  # type: ignore[method-assign]
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)
     thread.start()
-    assert started.wait(20)
+    assert started.wait(PATIENCE_SECONDS)
     port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     uvicorn_server.should_exit = True

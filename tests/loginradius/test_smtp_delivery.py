@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from server_stub.mail import run, send_due
 from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
+from tests.support.waiting import reserved_port
 
 from ..in_process import InProcessClient
 
@@ -45,17 +45,10 @@ class Mailbox:
         return "250 taken"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def mailbox() -> Iterator[tuple[Mailbox, Controller]]:
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=free_port())
+    controller = Controller(box, hostname="127.0.0.1", port=reserved_port())
     controller.start()
     yield box, controller
     if controller.loop.is_running():

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 
 def run_demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -17,7 +19,7 @@ def run_demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)},
     )
 
@@ -65,7 +67,7 @@ def test_without_the_server_package_the_demo_says_so(tmp_path: Path, monkeypatch
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         cwd=tmp_path / "shadow",
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'shadow'}{os.pathsep}{Path(__file__).parents[2]}"},
     )

@@ -21,6 +21,7 @@ from server_stub.server import Server, Settings
 from server_stub.store import Store
 from server_stub.trust import load_trust
 from tests.support.http import open_http
+from tests.support.waiting import PATIENCE_SECONDS
 
 from ..server.conftest import (  # noqa: F401  (fixtures)
     LiveServer,
@@ -155,4 +156,4 @@ def own_fleet(cluster: Cluster) -> Iterator[list[LiveServer]]:
 def run_server_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`stepup-server` as a process."""
     command = [sys.executable, "-m", "server_stub", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from tests.support.http import open_http
+from tests.support.waiting import PATIENCE_SECONDS
 
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
 PASSCODE = "111234"
@@ -50,7 +51,7 @@ def child(environment: dict[str, str], module: str, *arguments: str, log: Path) 
             yield line.removeprefix("Listening on ").strip()
         finally:
             process.terminate()
-            assert process.wait(8) is not None
+            assert process.wait(PATIENCE_SECONDS) is not None
             process.stdout.close()
 
 
@@ -76,7 +77,7 @@ class World:
             "--home",
             self.home,
         ]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -184,7 +185,7 @@ class Upstream:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(PATIENCE_SECONDS)
             self.script(connection)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.proxy.conftest import Upstream, child, read_request
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_a_stream_arrives_piece_by_piece(proxied: socket.socket, upstream: Upstr
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         for piece in (b"data: 1\n\n", b"data: 2\n\n"):
             connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
-            assert seen.acquire(timeout=20)
+            assert seen.acquire(timeout=PATIENCE_SECONDS)
         connection.sendall(b"0\r\n\r\n")
 
     upstream.script = script
@@ -144,7 +145,7 @@ def test_an_upload_is_passed_on_as_it_comes(proxied: socket.socket, upstream: Up
 
     upstream.script = script
     proxied.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-    assert halfway.wait(20)
+    assert halfway.wait(PATIENCE_SECONDS)
     proxied.sendall(b"6\r\nsecond\r\n0\r\n\r\n")
     assert answer_of(proxied)[0].status == 200
     assert b"second" in upstream.received[0]
@@ -184,21 +185,19 @@ def test_a_server_that_hangs_up_unanswered_is_502_in_one_clear_sentence(
 
 def test_a_client_that_gives_up_ends_the_call_upstream_too(proxied: socket.socket, upstream: Upstream) -> None:
     """Time-outs are the client's own: the proxy has none, and leaves nothing behind when the client goes."""
-    ended = threading.Event()
+    asked, ended = threading.Event(), threading.Event()
 
     def script(connection: socket.socket) -> None:
         read_request(connection)
-        upstream.received.append(b"asked")
+        asked.set()
         if connection.recv(1) == b"":
             ended.set()
 
     upstream.script = script
     proxied.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    for _ in range(400):
-        if upstream.received or ended.wait(0.05):
-            break
+    assert asked.wait(PATIENCE_SECONDS)
     proxied.close()
-    assert ended.wait(20)
+    assert ended.wait(PATIENCE_SECONDS)
 
 
 def test_a_foreign_host_name_gains_nothing_by_passing_through(proxied: socket.socket, upstream: Upstream) -> None:
@@ -236,6 +235,6 @@ def test_a_wrong_option_is_one_clear_error(
         "--json",
         *arguments,
     ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 2, done.stderr
     assert json.loads(done.stdout)["error"]["field"] == field

@@ -13,6 +13,10 @@ import httpx2
 import pytest
 
 from tests.proxy.conftest import ORDER, PASSCODE, Client, World, child
+from tests.support.waiting import PATIENCE_SECONDS
+
+# A client that connects however long that takes, and then hears nothing for a second.
+IMPATIENT = httpx2.Timeout(PATIENCE_SECONDS, read=1.0)
 
 
 @pytest.mark.parametrize("biometric", [False, True])
@@ -89,7 +93,7 @@ def test_a_finger_that_does_not_match_signs_nothing(world: World, client_of: Cal
     assert "evidence.present" in [f["check"] for f in verdict["findings"] if f["outcome"] == "fail"]
 
 
-def _wait_for(condition: Callable[[], Any], seconds: float = 15) -> Any:
+def _wait_for(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """Polls; only for what another process does."""
     for _ in range(int(seconds / 0.05)):
         if found := condition():
@@ -105,12 +109,12 @@ def test_a_client_that_gives_up_and_repeats_joins_the_waiting_approval(
     transaction_id = client.ask()
     for _ in range(2):  # the client's own time-out, shortened
         with pytest.raises(httpx2.ReadTimeout):
-            client.step_up(transaction_id, timeout=0.5)
+            client.step_up(transaction_id, timeout=IMPATIENT)
     answers: list[httpx2.Response] = []
-    waiting = threading.Thread(target=lambda: answers.append(client.step_up(transaction_id, timeout=60)))
+    waiting = threading.Thread(target=lambda: answers.append(client.step_up(transaction_id, timeout=PATIENCE_SECONDS)))
     waiting.start()
     world.phone("approve", transaction_id, "--passcode", PASSCODE)
-    waiting.join(30)
+    waiting.join(PATIENCE_SECONDS)
     assert [answer.status_code for answer in answers] == [200]
     assert len(world.verdicts(transaction_id)) == 1
     assert client.replay(transaction_id).status_code == 201
@@ -122,7 +126,7 @@ def test_an_answer_that_nobody_waited_for_is_kept_for_the_repetition(
     client = client_of(world.proxy("--approve", "ask"))
     transaction_id = client.ask()
     with pytest.raises(httpx2.ReadTimeout):
-        client.step_up(transaction_id, timeout=0.5)
+        client.step_up(transaction_id, timeout=IMPATIENT)
     world.phone("approve", transaction_id, "--passcode", PASSCODE)
     _wait_for(lambda: world.verdicts(transaction_id))  # it was sent on although its client had gone
     assert client.step_up(transaction_id).status_code == 200
@@ -145,10 +149,10 @@ def test_declined_on_the_phone_the_client_is_refused(world: World, client_of: Ca
     client = client_of(world.proxy("--approve", "ask"))
     transaction_id = client.ask()
     answers: list[httpx2.Response] = []
-    waiting = threading.Thread(target=lambda: answers.append(client.step_up(transaction_id, timeout=60)))
+    waiting = threading.Thread(target=lambda: answers.append(client.step_up(transaction_id, timeout=PATIENCE_SECONDS)))
     waiting.start()
     world.phone("decline", transaction_id)
-    waiting.join(30)
+    waiting.join(PATIENCE_SECONDS)
     assert answers[0].json()["code"] == "403.000.52"
 
 

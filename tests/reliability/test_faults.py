@@ -28,6 +28,7 @@ from server_stub.shedding import Limits, Load
 from server_stub.store import Store
 from server_stub.testing import LiveServer as ServerInThread
 from server_stub.trust import load_trust
+from tests.support.waiting import PATIENCE_SECONDS
 
 from ..in_process import InProcessClient
 from ..server.conftest import NUMBER, PASSCODE, URL, USER, Bank, Handset, LiveServer
@@ -112,7 +113,7 @@ def test_a_file_that_is_no_database_is_one_clear_error_and_stays_as_it_was(tmp_p
 def run(package: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", package, *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment
+        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env=os.environ | environment
     )
 
 
@@ -158,7 +159,7 @@ def kill_during(arguments: tuple[str, ...], seconds: float, secret: str) -> bool
         return False
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
         return True
 
 
@@ -214,7 +215,9 @@ def impatient() -> Iterator[ServerInThread]:
 
 def said(server: ServerInThread, *parts: bytes) -> bytes:
     """All that the server answers to these bytes, until it hangs up; the client itself never does."""
-    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=PATIENCE_SECONDS
+    ) as connection:
         for part in parts:
             connection.sendall(part)
         received = b""

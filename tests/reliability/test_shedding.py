@@ -15,6 +15,7 @@ from server_stub.app import create_app
 from server_stub.recorder import Recorder
 from server_stub.server import Server
 from server_stub.shedding import ARRIVAL, Arrival, Limits, Load
+from tests.support.waiting import PATIENCE_SECONDS
 
 from ..server.conftest import PASSCODE, URL, USER, Bank, Handset, LiveServer
 
@@ -44,7 +45,9 @@ def test_too_many_calls_at_once_are_refused_in_the_banks_shape_and_the_rest_is_a
     """Exactly as many are begun as the limit says; the health route answers meanwhile; afterwards all is well by itself."""
     release = Event()
     genuine = server_passwords().secret_matches
-    monkeypatch.setattr(server_passwords(), "secret_matches", lambda *given: release.wait(20) and genuine(*given))
+    monkeypatch.setattr(
+        server_passwords(), "secret_matches", lambda *given: release.wait(PATIENCE_SECONDS) and genuine(*given)
+    )
     server.load = Load(Limits(working=8))
     answers = asyncio.run(burst(server, 30, release))
     assert Counter(answer.status_code for answer in answers) == {200: 8, 503: 22}
@@ -147,7 +150,7 @@ def test_flooded_over_real_sockets_every_answer_is_right_or_503_and_the_server_r
 
 async def flood(url: str, clients: int, calls: int) -> tuple[Counter[int], set[str]]:
     limits = httpx2.Limits(max_connections=clients)
-    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=PATIENCE_SECONDS, trust_env=False) as client:
         answers = await asyncio.gather(
             *(client.post("/bank/v1/oauth2/login", json=LOGIN, headers=KEY) for _ in range(clients * calls))
         )

@@ -18,6 +18,7 @@ from authenticator import approving
 from authenticator.enrolling import Applicant, enrol
 from authenticator.phone import Phone
 from tests.support.http import open_http
+from tests.support.waiting import PATIENCE_SECONDS
 
 from ..server.conftest import NUMBER, ORDER, USER, Bank
 
@@ -80,7 +81,7 @@ def tell(story: Story) -> None:
                 play(story, url, http)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE_SECONDS)
             process.stdout.close()
 
 
@@ -140,7 +141,7 @@ def report(story: Story, url: str, transaction: str) -> bytes:
         "--html",
         str(out),
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     return out.read_bytes()
 
 

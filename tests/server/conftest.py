@@ -17,6 +17,7 @@ from authenticator.enrolling import Applicant
 from server_stub.server import Server
 from tests.support.http import open_http
 from tests.support.server import URL, Handset, Operator, client_of, enrolled, phones, servers
+from tests.support.waiting import PATIENCE_SECONDS
 
 USER = "9de3e326-b5bb-4cdc-bf6d-f6b609fbb765"
 PASSCODE = "111234"
@@ -156,7 +157,7 @@ class LiveServer:
         assert self.process is not None
         if self.process.poll() is None:
             getattr(self.process, how)()
-        self.process.wait(timeout=10)
+        self.process.wait(PATIENCE_SECONDS)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -13,6 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 from .conftest import PASSCODE, USER, Bank, Handset, LiveServer
 
 ROUNDS = 50
@@ -23,7 +25,7 @@ def at_once(calls: list[Callable[[], httpx2.Response]]) -> list[httpx2.Response]
     barrier = Barrier(len(calls))
 
     def run(call: Callable[[], httpx2.Response]) -> httpx2.Response:
-        barrier.wait(timeout=10)
+        barrier.wait(PATIENCE_SECONDS)
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:

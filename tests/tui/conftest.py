@@ -18,7 +18,8 @@ import httpx2
 import pytest
 from rich.cells import cell_len
 from textual import events
-from textual.pilot import Pilot
+from textual.geometry import Offset
+from textual.pilot import Pilot, _get_mouse_message_arguments
 
 from authenticator.server_process import running_server
 from authenticator.tui.app import PhoneApp
@@ -130,7 +131,12 @@ class Driver:
         lines = self.text().splitlines()
         row = next(number for number, line in enumerate(lines) if text in line)
         column = cell_len(lines[row][: lines[row].index(text)]) + cell_len(text) // 2
-        await self.pilot.click(offset=(column, row))
+        # Without a pause, as Pilot.click has them: what the server says meanwhile must not move the text from under the mouse.
+        where = _get_mouse_message_arguments(self.app.screen, (column, row), button=1)
+        self.app.mouse_position = Offset(column, row)
+        for event in (events.MouseDown(**where), events.MouseUp(**where), events.Click(**where, chain=1)):
+            self.app.screen._forward_event(event)
+        await self.pilot.pause()
 
     async def scroll(self, text: str) -> None:
         """The mouse's wheel, one notch down, over this."""
@@ -204,8 +210,12 @@ def hand_clock() -> HandClock:
 
 
 @pytest.fixture
-def play(client: Client, tmp_path: Path, hand_clock: HandClock) -> Play:
-    """Run a scenario on a phone's screen; the home is the test's own, so that a second scenario finds the same phone."""
+def play(client: Client, tmp_path: Path, hand_clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Run a scenario on a phone's screen; the home is the test's own, so that a second scenario finds the same phone.
+
+    News stays until the next: on a busy machine it would be gone before the test looks.
+    """
+    monkeypatch.setattr("authenticator.tui.app.NEWS_SECONDS", 3600.0)
 
     def run(
         scenario: Scenario,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
+from contextlib import AbstractContextManager
 
 import pytest
 
+from authenticator import server_process
 from authenticator.tui.app import PhoneApp
+from tests.support.waiting import PATIENCE_SECONDS, reserved_port
 
 from .conftest import Client, Driver, Play
 
@@ -61,9 +65,7 @@ def _free_address(monkeypatch: pytest.MonkeyPatch, home: object) -> str:
     """Where no server answers; one that is started there keeps its files in `home`."""
     monkeypatch.setenv("XDG_DATA_HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{reserved_port()}"
 
 
 def _answers(url: str) -> bool:
@@ -76,11 +78,17 @@ def test_with_a_server_the_screen_comes_first_says_so_and_goes_on_by_itself(
 ) -> None:
     """`make phone`: nobody waits before an empty terminal, on the first day or later; the server ends with the phone."""
     url = _free_address(monkeypatch, tmp_path)
-    began: list[str] = []
+    seen = threading.Event()
+    server_at = server_process.server_at
+
+    def once_that_was_seen(url: str) -> AbstractContextManager[str]:
+        assert seen.wait(PATIENCE_SECONDS)
+        return server_at(url)
 
     async def first_day(screen: Driver) -> None:
         await screen.sees("Starting a server …")
-        began.append("not yet" if not _answers(url) else "already")
+        assert not _answers(url)
+        seen.set()
         await screen.sees("Enrol with the demo user")
         assert screen.keys == 0
         await screen.enrol()
@@ -98,8 +106,8 @@ def test_with_a_server_the_screen_comes_first_says_so_and_goes_on_by_itself(
         await screen.sees("The server answers.")
         assert "Still trying" not in screen.flat()
 
+    monkeypatch.setattr(server_process, "server_at", once_that_was_seen)
     play(first_day, url=url, network_time=True, with_server=True)
-    assert began == ["not yet"]
     assert not _answers(url)
     monkeypatch.setattr(PhoneApp, "say", say_and_note)
     play(later, url=url, network_time=True, with_server=True)
@@ -111,14 +119,15 @@ def test_a_server_that_cannot_be_started_is_said_on_the_screen(
     play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     """Something else holds the port: the screen says so, and offers to try again."""
-    url = _free_address(monkeypatch, tmp_path)
+    _free_address(monkeypatch, tmp_path)
 
     async def newcomer(screen: Driver) -> None:
         await screen.sees("Address already in")
         await screen.sees("Start a server here")
 
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", int(url.rsplit(":", 1)[1])))
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         play(newcomer, url=url, network_time=True, with_server=True)
 
 

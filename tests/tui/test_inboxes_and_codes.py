@@ -14,6 +14,7 @@ import pytest
 from authenticator.server_process import running_server
 from authenticator.tui import live
 from authenticator.tui.live import Arrived, Away, Connected, follow
+from tests.support.waiting import reserved_port
 
 from .conftest import NOW, Client, Driver, Play
 
@@ -168,11 +169,7 @@ def test_a_server_that_goes_away_is_said_plainly_and_its_return_is_noticed(play:
             screen.app.action_retry()
             await screen.until(lambda: screen.app.desk.line.up, "the line")
 
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = reserved_port()
     play(scenario, url=f"http://127.0.0.1:{port}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 import pytest
+from textual.command import CommandList, DiscoveryHit
 
 from authenticator.tui.app import VIEWS, PhoneApp
 from authenticator.tui.themes import THEMES
@@ -174,14 +175,19 @@ def test_the_pane_does_not_say_that_a_declined_order_will_be_signed(play: Play, 
 def test_the_palette_lists_everything(play: Play) -> None:
     from authenticator.tui.palette import commands
 
+    no_hit = DiscoveryHit("", lambda: None, text="")
+
     async def scenario(screen: Driver) -> None:
         await screen.enrol()
         names = {command.title for command in commands(screen.app)}
         assert {"Home", "Bank", "Messages", "Mail", "Codes", "Security", "Setup", "Faults", "Lock", "Theme"} <= names
         await screen.press("ctrl+p")
         await screen.until(lambda: len(screen.app.screen_stack) == 2, "the palette")
+        found = screen.app.screen.query_one(CommandList)
         await screen.type("faults")
-        await screen.pilot.pause(0.3)
+        await screen.until(
+            lambda: getattr(found.highlighted_option, "hit", no_hit).text == "Faults", "the command found"
+        )
         await screen.press("enter")
         await screen.reaches("Faults")
 
