@@ -54,14 +54,16 @@ def b64url_decode(text: object, field: str = "value") -> bytes:
     return data
 
 
-def parse_json(raw: bytes | str, field: str = "body") -> Any:
+def parse_json(raw: bytes | str, field: str = "body", *, exact: bool = False) -> Any:
     """The value of a JSON text; duplicate members, NaN, deep nesting and bytes that are not UTF-8 are refused.
 
-    A number that a double cannot hold to its last written digit is refused too: it would be another number (RFC 8785 section 3.2.2.3).
+    `exact`: a number that a double cannot hold to its last written digit is refused too: RFC 8785 would make it another number.
     """
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant, parse_float=_exact)
+        value = json.loads(
+            text, object_pairs_hook=_unique_members, parse_constant=_no_constant, parse_float=_exact if exact else None
+        )
     except FormatError as error:
         raise FormatError(field, error.expected) from error
     except RecursionError as error:
@@ -72,9 +74,9 @@ def parse_json(raw: bytes | str, field: str = "body") -> Any:
     return value
 
 
-def parse_json_object(raw: bytes | str, field: str = "body") -> dict[str, Any]:
+def parse_json_object(raw: bytes | str, field: str = "body", *, exact: bool = False) -> dict[str, Any]:
     """As `parse_json`, for a text that must be an object."""
-    value = parse_json(raw, field)
+    value = parse_json(raw, field, exact=exact)
     if not isinstance(value, dict):
         raise FormatError(field, "a JSON object")
     return value

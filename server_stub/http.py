@@ -35,7 +35,7 @@ class Call:
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; `FormatError` for anything else."""
-        return parse_json_object(self.body)
+        return parse_json_object(self.body, exact=True)
 
     @property
     def bearer(self) -> str | None:

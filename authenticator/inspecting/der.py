@@ -9,6 +9,9 @@ from authenticator.inspecting.tree import Item, text_or_hex
 from device_keys.encoding import FormatError
 
 _MAX_DEPTH: Final = 24
+LONGEST_INTEGER: Final = (
+    1024  # bytes, an RSA modulus of 8,192 bits: Python writes no number of much more than that as text
+)
 UNIVERSAL, CONTEXT = 0, 2
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, ENUMERATED, SEQUENCE, SET = 1, 2, 3, 4, 5, 6, 10, 16, 17
 
@@ -38,7 +41,9 @@ class Element:
         return self.tag_class == UNIVERSAL and self.number == number
 
     def integer(self) -> int:
-        """Content as a signed number, whatever the tag."""
+        """Content as a signed number, whatever the tag. Raises FormatError for one too long to be written as text."""
+        if len(self.content) > LONGEST_INTEGER:
+            raise FormatError("INTEGER", f"at most {LONGEST_INTEGER} bytes")
         return int.from_bytes(self.content, "big", signed=True)
 
 

@@ -127,7 +127,9 @@ def _extension(name: str, value: Any) -> Item:
     if name == app_attest.VALIDATION_CATEGORY and isinstance(value, bytes):
         number = int.from_bytes(value, "little")
         names = app_attest.CATEGORY_NAMES
-        return Item(name, value.hex(), names[number] if number < len(names) else "not a known category")
+        return Item(
+            name, value.hex(), names[number] if len(value) == 4 and number < len(names) else "not a known category"
+        )
     if name == "uvm":
         return Item(
             name, items=plain("", value).items, meaning="how the user was verified: a claim of the phone's software"

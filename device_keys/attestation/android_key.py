@@ -240,7 +240,7 @@ def parse_key_description(der: bytes) -> KeyDescription:
     return KeyDescription(
         wire.attestation_version,
         _enum(SecurityLevel, wire.attestation_security_level, f"{where}.attestationSecurityLevel"),
-        wire.keymint_version,
+        _integer(wire.keymint_version, f"{where}.keyMintVersion"),
         _enum(SecurityLevel, wire.keymint_security_level, f"{where}.keyMintSecurityLevel"),
         wire.attestation_challenge,
         wire.unique_id,
@@ -288,13 +288,22 @@ def parse_application_id(der: bytes, where: str = "attestationApplicationId") ->
     """The content of tag 709."""
     wire = _decode(_ApplicationId, der, where, "an AttestationApplicationId in strict DER")
     try:
-        packages = tuple(Package(p.name.decode("utf-8"), p.version) for p in wire.packages.as_list())
+        packages = tuple(
+            Package(p.name.decode("utf-8"), _integer(p.version, f"{where}.version")) for p in wire.packages.as_list()
+        )
     except UnicodeDecodeError as error:
         raise FormatError(f"{where}.packages", "package names in UTF-8") from error
     return ApplicationId(packages, tuple(wire.signers.as_list()))
 
 
 def _plain(value: Any, where: str) -> Any:
+    return _integer(value, where) if isinstance(value, int) else value
+
+
+def _integer(value: int, where: str) -> int:
+    """KeyMint's numbers have at most 64 bits; what is longer could not even be written down as text."""
+    if not -(2**63) <= value < 2**64:
+        raise FormatError(where, "a number of at most 64 bits")
     return value
 
 
@@ -303,7 +312,7 @@ def _flag(value: Any, where: str) -> bool:
 
 
 def _set(value: asn1.SetOf[int], where: str) -> tuple[int, ...]:
-    return tuple(value.as_list())
+    return tuple(_integer(number, where) for number in value.as_list())
 
 
 _READERS: Final[dict[str, Callable[[Any, str], Any]]] = {

@@ -51,9 +51,8 @@ class AppAttestation:
 
     @property
     def validation_category(self) -> int | None:
-        """How the app came to the phone, from iOS 27 on (4 is the App Store)."""
-        value = (self.auth_data.extensions or {}).get(VALIDATION_CATEGORY)
-        return int.from_bytes(value, "little") if isinstance(value, bytes) else None
+        """How the app came to the phone, from iOS 27 on (4 is the App Store); -1 where it is no four bytes."""
+        return _category(self.auth_data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,14 @@ class AppAssertion:
     @property
     def validation_category(self) -> int | None:
         """As in the attestation, where the map follows."""
-        value = (self.auth_data.extensions or {}).get(VALIDATION_CATEGORY)
-        return int.from_bytes(value, "little") if isinstance(value, bytes) else None
+        return _category(self.auth_data)
+
+
+def _category(auth_data: AuthenticatorData) -> int | None:
+    value = (auth_data.extensions or {}).get(VALIDATION_CATEGORY)
+    if value is None:
+        return None
+    return int.from_bytes(value, "little") if isinstance(value, bytes) and len(value) == 4 else -1
 
 
 def key_id(public_key: PublicKey) -> bytes:

@@ -115,7 +115,7 @@ def test_what_is_no_plain_amount_of_pounds_is_refused(text: str) -> None:
 def test_a_json_number_is_read_as_it_was_written_or_refused(whole: str, part: str, exponent: str) -> None:
     text = whole + (f".{part}" if part else "") + exponent
     try:
-        value = parse_json(text)
+        value = parse_json(text, exact=True)
     except FormatError:
         return
     assert Decimal(repr(value)) == Decimal(text)
@@ -127,7 +127,7 @@ def test_a_json_number_is_read_as_it_was_written_or_refused(whole: str, part: st
 
 def test_a_number_that_a_double_alters_is_refused() -> None:
     with pytest.raises(FormatError, match="RFC 8785"):
-        parse_json('{"amount": 100000000000000000.01}')
+        parse_json('{"amount": 100000000000000000.01}', exact=True)
 
 
 @pytest.mark.parametrize(
