@@ -365,8 +365,8 @@ def _declined(unit: UnitOfWork, transaction: Transaction, session: Session, this
 
 def _count_uses(unit: UnitOfWork, case: Case) -> None:
     """Keep the counters of an accepted assertion (WebAuthn L3: only after every check passed)."""
-    if case.evidence.assertion is not None and case.evidence.credential is not None:
-        unit.put_counters(case.evidence.credential.credential_id, *received_counters(case))
+    if (credential := case.evidence.credential) is not None:  # found by its assertion alone
+        unit.put_counters(credential.credential_id, *received_counters(case))
 
 
 def _where(transaction: Transaction, session: Session) -> dict[str, str]:

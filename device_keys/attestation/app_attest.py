@@ -99,14 +99,14 @@ def build_auth_data(
     rp_id_hash: bytes,
     sign_count: int,
     *,
-    aaguid: bytes | None = None,
+    aaguid: bytes = bytes(16),
     public_key: PublicKey | None = None,
     credential_id: bytes | None = None,
     extensions: dict[str, Any] | None = None,
 ) -> bytes:
     """Apple's authenticator data: an attestation's carries the key, an assertion's does not; the map comes without ED, as from iPhones."""
     data = rp_id_hash + bytes([Flags.AT]) + sign_count.to_bytes(4, "big")
-    if aaguid is not None and public_key is not None:
+    if public_key is not None:
         name = key_id(public_key) if credential_id is None else credential_id
         data += aaguid + len(name).to_bytes(2, "big") + name + encode_cose_key(public_key)
     return data + (cbor_encode(extensions) if extensions else b"")

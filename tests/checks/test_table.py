@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from itertools import pairwise
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +20,7 @@ from server_stub.verdict import Finding, Outcome
 
 STRICT_PROFILES = [name for name, profile in PROFILES.items() if profile.strict]
 METHODS = ["PASSCODE", "BIOMETRIC"]
+RECORD = Path(__file__).with_name("refusals.json")
 
 
 def by_check(findings: tuple[Finding, ...]) -> dict[str, Outcome]:
@@ -64,7 +68,9 @@ def test_every_check_has_an_alteration(alterations: list[Any]) -> None:
     assert {alteration.check for alteration in alterations} == {check.id for check in CHECKS}
 
 
-def test_an_alteration_trips_exactly_its_check(alteration: Any, honest: ModuleType, trust: Trust) -> None:
+def test_an_alteration_trips_exactly_its_check(
+    alteration: Any, honest: ModuleType, trust: Trust, request: pytest.FixtureRequest
+) -> None:
     """One thing wrong, one failure; what needed it is not run, and all else is as in the honest run."""
     for name in alteration.profiles:
         evidence = alteration.make(name)
@@ -79,6 +85,19 @@ def test_an_alteration_trips_exactly_its_check(alteration: Any, honest: ModuleTy
         allowed = {check for check in after if after[check] is Outcome.NOT_RUN}
         assert changed - allowed <= _consequences(alteration, name), name
         assert not accepted(findings)
+        if name == alteration.profiles[0]:
+            failed = next(finding for finding in findings if finding.check == alteration.check)
+            as_recorded(request.node.callspec.id, [failed.reason, failed.expected, failed.actual])
+
+
+def as_recorded(name: str, words: list[str | None]) -> None:
+    """Reason, expectation and what was seen: the operator's table of a refusal. `STEPUP_UPDATE_SNAPSHOTS=1` records them anew."""
+    recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    if os.environ.get("STEPUP_UPDATE_SNAPSHOTS"):
+        recorded[name] = words
+        rows = (f"{json.dumps(key)}: {json.dumps(recorded[key], ensure_ascii=False)}" for key in sorted(recorded))
+        RECORD.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+    assert words == recorded[name]
 
 
 def _consequences(alteration: Any, name: str) -> set[str]:

@@ -238,7 +238,7 @@ def test_tags_are_encoded_as_the_schema_prints_them() -> None:
         assert bytes.fromhex(tag) in encoded, tag
 
 
-@pytest.mark.parametrize("version", android_key.ATTESTATION_VERSIONS)
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 100, 200, 300, 400, 500])
 def test_every_version_from_1_to_500_is_carried(version: int) -> None:
     assert parse_key_description(described(attestation_version=version).encode()).attestation_version == version
 

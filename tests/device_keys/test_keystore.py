@@ -179,6 +179,16 @@ def test_the_lock_may_be_nested_and_is_free_after_an_error(store: Keystore) -> N
     Keystore(store.path, SECRET, lock_wait=0.0).save(DOCUMENT)
 
 
+def test_the_lock_excludes_the_next_time_too(store: Keystore) -> None:
+    """Held, let go and held again: each time another process waits in vain."""
+    for _ in range(3):
+        with store.locked(), store.locked():
+            pass
+        with store.locked(), pytest.raises(StoreBusy), Keystore(store.path, SECRET, lock_wait=0.0).locked():
+            pass
+        Keystore(store.path, SECRET, lock_wait=0.0).save(DOCUMENT)
+
+
 def test_threads_of_one_phone_take_turns(store: Keystore) -> None:
     store.save({"count": 0})
 

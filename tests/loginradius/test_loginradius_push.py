@@ -299,6 +299,20 @@ def test_the_registration_address_is_a_qr_code_of_itself_and_serves_once(site: A
     assert refusal(site.http.get(url)) == (403, 1296)
 
 
+def test_over_tls_the_registration_address_and_its_picture_are_of_https(
+    make_client: Any, rsa_key: rsa.RSAPrivateKey
+) -> None:
+    """A phone that followed http would send its key in the clear."""
+    site = make_client()
+    site.http = InProcessClient(site.http.app, base_url="https://127.0.0.1:9")
+    assert site.login().status_code == 200
+    url = site.ok(site.get(A))["PushQRCode"]
+    assert url.startswith("https://127.0.0.1:9/")
+    expected = io.BytesIO()
+    segno.make(url, error="m").save(expected, kind="png", scale=4)
+    assert site.http.get(url).content == expected.getvalue()
+
+
 def test_the_registration_address_is_good_for_fifteen_minutes(site: Any, rsa_key: rsa.RSAPrivateKey) -> None:
     url = site.ok(site.get(A))["PushQRCode"]
     site.advance(900)
@@ -315,7 +329,7 @@ def test_a_key_that_is_no_rsa_2048_key_in_lower_case_hex_is_refused(
     changes = {
         "not hex": {"publicKey": "zz"},
         "upper case": {"publicKey": good.upper()},
-        "short rsa": {"publicKey": spki(rsa.generate_private_key(65537, 1024))},
+        "short rsa": {"publicKey": spki(rsa.generate_private_key(65537, 2040))},
         "elliptic": {"publicKey": spki(ec.generate_private_key(ec.SECP256R1()))},
         "truncated": {"publicKey": good[:-8]},
         "missing": {"publicKey": ""},

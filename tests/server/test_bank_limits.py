@@ -251,3 +251,16 @@ def test_every_entry_of_a_step_up_says_whose_it_is(bank: Bank, handset: Handset)
     assert all(entry["session"] for entry in entries)
     names = {"dialect", "user", "session", "transaction"}
     assert not [entry for entry in entries if any(field.rstrip("~") in names for field in entry["fields"])]
+
+
+def test_the_log_keeps_what_was_ordered(bank: Bank) -> None:
+    """RTS Art. 5(1), 29: amount in the smallest unit, currency and payee, as the payer will be shown them."""
+    bank.login()
+    transaction = bank.start()
+    (ordered,) = [entry for entry in bank.stub("GET", "/log") if entry["event"] == "order_created"]
+    account = ordered["fields"]["payee_id"]
+    assert "12345678" in account
+    assert ordered["fields"] == {
+        "order_id": transaction, "kind": "single", "amount_minor": 1000, "currency": "GBP", "payee_id": account,
+        "payee_name": "ACME Ltd", "batch": [],
+    }  # fmt: skip

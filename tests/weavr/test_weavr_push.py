@@ -69,6 +69,12 @@ def test_a_biometric_push_shows_three_elements_and_proves_two(multi: Any, phone:
     assert phone.pending() == []
 
 
+def test_the_phone_is_told_what_a_step_up_is_for_and_whom(multi: Any, phone: Any) -> None:
+    """DESIGN section 3: the payload is what the phone shows and signs."""
+    multi.post(f"{STEP_UP}/BIOMETRIC")
+    assert phone.pending()[0]["payload"] == {"purpose": "step-up", "user": "110000000000000001"}
+
+
 def test_a_plain_push_shows_password_and_device_key(multi: Any, with_authy: Any, world: Any) -> None:
     """S1-15: two categories with the possession key; whether others could use that key stays open (RTS-7.1)."""
     challenge = multi.post(f"{STEP_UP}/AUTHY").json()["id"]
