@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from authenticator.apps import loginradius as app
 from authenticator.errors import Refused
 from authenticator.phone import Phone
+from tests.in_process import InProcessClient
 from tests.support.server import phones
 
 URL = "http://127.0.0.1:9"
