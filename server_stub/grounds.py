@@ -77,8 +77,15 @@ def grounds_of(policy: Policy, trust: Trust, config: Config = SERVER_CONFIG) -> 
 
 
 def keep_grounds(unit: UnitOfWork, grounds: Grounds) -> None:
-    """Keep the contents, once for each digest; `unit.known_grounds` spares the database what this process has written already."""
-    if grounds.digest in unit.known_grounds or grounds.trust is None or grounds.policy is None:
+    """Keep the contents, once for each digest.
+
+    The database is asked each time: what this process remembers of having written may have been rolled back since.
+    """
+    if (
+        grounds.trust is None
+        or grounds.policy is None
+        or unit.sql.one("has_content", digest=grounds.digest) is not None
+    ):
         return
     trust = grounds.trust.to_json()
     for content in (
@@ -86,7 +93,6 @@ def keep_grounds(unit: UnitOfWork, grounds: Grounds) -> None:
         msgspec.to_builtins(grounds.config),
     ):  # fmt: skip
         unit.sql.run("keep_content", digest=digest_of(content), content=canonical_json(content).decode())
-    unit.known_grounds.add(grounds.digest)
 
 
 def kept_grounds(unit: UnitOfWork, policy: str, digest: str) -> Grounds:

@@ -22,12 +22,15 @@ def json_body(schema: Mapping[str, Any], *, required: bool = True) -> dict[str, 
 
 
 def response(
-    description: str, schema: Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None
+    description: str,
+    schema: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+    media: str = "application/json",
 ) -> dict[str, Any]:
-    """A response, with a JSON body where a schema is given."""
+    """A response, with a body where a schema is given: JSON, unless `media` says otherwise."""
     answer: dict[str, Any] = {"description": description}
     if schema is not None:
-        answer["content"] = {"application/json": {"schema": schema}}
+        answer["content"] = {media: {"schema": schema}}
     if headers:
         answer["headers"] = headers
     return answer

@@ -39,7 +39,6 @@ class Store:
         self.entropy = entropy or SystemEntropy()
         self.source_clock = clock
         self.latest: datetime | None = None
-        self.known_grounds: set[str] = set()
 
     @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
@@ -57,7 +56,6 @@ class Store:
 
     def _unit(self, statements: Statements) -> UnitOfWork:
         unit = UnitOfWork(statements, self.entropy, self.source_clock)
-        unit.known_grounds = self.known_grounds
         self.latest = unit.now
         return unit
 

@@ -30,6 +30,8 @@ from server_stub.server import Server
 from server_stub.store import UnitOfWork
 from server_stub.tables.transactions import LAST
 
+PEM: Final = "application/x-pem-file"
+
 
 def not_found(what: str) -> Refusal:
     return Refusal(error(404, "unknown", f"no such {what}"))
@@ -262,7 +264,7 @@ def _whole_log() -> Iterator[None]:
 
 async def get_evidence_key(server: Server, _: Call) -> Reply:
     """The public key that signs this server's bundles, as PEM."""
-    return Reply(200, evidence_key_of(server).pem(), {"Content-Type": "application/x-pem-file"})
+    return Reply(200, evidence_key_of(server).pem(), {"Content-Type": PEM})
 
 
 async def get_messages(server: Server, call: Call) -> Reply:
@@ -364,6 +366,7 @@ def _guarded(handler: Callable[[Server, Call], Awaitable[Reply]]) -> Handler:
 
 
 _ANY: Final[dict[str, Any]] = {}
+_TEXT: Final = {"type": "string"}
 
 
 def _route(
@@ -373,6 +376,7 @@ def _route(
     summary: str,
     *names: str,
     body: Any = None,
+    media: str = "application/json",
 ) -> Endpoint:
     refusals = {
         400: "Not valid",
@@ -386,7 +390,7 @@ def _route(
     operation: dict[str, Any] = {
         "summary": summary,
         "parameters": [query(name) for name in names],
-        "responses": {"200": response("OK", _ANY)}
+        "responses": {"200": response("OK", _TEXT if media == PEM else _ANY, media=media)}
         | {str(status): response(text, ERROR) for status, text in refusals.items()},
     }
     if body is not None:
@@ -429,7 +433,7 @@ DIALECT: Final = own_family(
         _route("GET", "/log", get_log, "The hash-chained event log", "after", "most"),
         _route("GET", "/log/head", get_log_head, "Hash and number of its newest entry"),
         _route("GET", "/log/check", check_log, "What the server finds of its own log table", "after", "most"),
-        _route("GET", "/evidence-key", get_evidence_key, "The public key that signs evidence bundles (PEM)"),
+        _route("GET", "/evidence-key", get_evidence_key, "The public key that signs evidence bundles (PEM)", media=PEM),
         _route("GET", "/webhooks", get_webhooks, "Webhook deliveries"),
         _route("GET", "/payments", get_payments, "Executed payments", "dialect", "user"),
         _route("GET", "/health", health, "Whether the server and its database are well"),

@@ -20,7 +20,6 @@ class Unit:
         self.clock = self._read_clock()
         self.now = self.clock.now(source)
         self.at = rfc3339(self.now)
-        self.known_grounds: set[str] = set()
 
     def _read_clock(self) -> ServerClock:
         row = self.sql.one("get_setting", name="clock")

@@ -7,8 +7,9 @@ from typing import Any
 
 from server_stub.bundle import read_bundle
 from server_stub.server import Server
+from tests.support.server import Handset
 
-from ..server.conftest import USER, Bank, Handset
+from ..server.conftest import USER, Bank
 
 
 def test_columns_beside_the_entries_steer_no_bundle_and_are_found(server: Server, bank: Bank, handset: Handset) -> None:

@@ -19,7 +19,6 @@ from authenticator.faults import FAULTS
 from authenticator.phone import Phone
 from device_keys.encoding import b64url_decode, cbor_decode
 from server_stub import commands
-from server_stub.app import create_app
 from server_stub.appraisal import appraise
 from server_stub.bundle import read_bundle
 from server_stub.cli import main
@@ -28,11 +27,11 @@ from server_stub.database.statements import migrations
 from server_stub.evidence_key import read_public_key, seeded_key
 from server_stub.policy import LENIENT, STRICT, Policy
 from server_stub.server import Server, Settings
-from server_stub.store import Store
+from server_stub.store import Store, UnitOfWork
 from server_stub.trust import NamedPem, Trust, load_trust
+from tests.support.server import NOON, URL, Handset, beside, client_of
 
-from ..in_process import InProcessClient
-from .conftest import NOON, NUMBER, PASSCODE, URL, USER, Bank, Handset
+from .conftest import NUMBER, PASSCODE, USER, Bank
 
 Tamper = Callable[[sqlite3.Connection], Any]
 
@@ -47,15 +46,14 @@ def served(database: str, policy: Policy = STRICT, trust: Trust | None = None, s
 
 
 def client(server: Server) -> Bank:
-    bank = Bank(InProcessClient(create_app(server), base_url=URL))
+    bank = Bank(client_of(server))
     bank.stub("PUT", "/clock", {"now": NOON, "frozen": True})
     return bank
 
 
 def approved(bank: Bank, folder: Path, profile: str = "pixel-9") -> str:
     """A payment that a phone approved, after two wrong passcodes; the transaction."""
-    app = bank.http._transport.app  # type: ignore[attr-defined]
-    phone = Phone(folder, secret=b"s" * 32, http_factory=lambda url: InProcessClient(app, base_url=url))
+    phone = Phone(folder, secret=b"s" * 32, http_factory=beside(bank.http))
     enrol(phone, Applicant(URL, "bank", USER, PASSCODE, profile, NUMBER, "demo-api-key"))
     bank.login()
     transaction = bank.start()
@@ -112,6 +110,20 @@ def test_contents_are_kept_once(server: Server, bank: Bank, tmp_path: Path) -> N
     bank.step_up(bank.start(), {"username": USER, "passcode": "999999"})
     (count,) = connection(server).execute("SELECT COUNT(*) FROM contents").fetchone()
     assert count == 5  # the grounds, and policy, anchors, revocation state and declarations
+
+
+def test_contents_that_were_rolled_back_are_written_by_the_next_attempt(
+    server: Server, bank: Bank, handset: Handset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt of a process fails after it was judged: nothing of it stays, and nothing is taken for kept."""
+    transaction = bank.start()
+    wrong = {"username": USER, "passcode": "999999"}
+    with monkeypatch.context() as patch:
+        patch.setattr(UnitOfWork, "add_verdict", lambda *_: 1 // 0)
+        assert bank.step_up(transaction, wrong).status_code == 500
+    assert connection(server).execute("SELECT COUNT(*) FROM contents").fetchone() == (0,)
+    assert bank.step_up(transaction, wrong).status_code == 403
+    assert "differences" not in raw(bank, transaction, "verdict").json()
 
 
 def test_the_log_head_of_a_bundle_is_that_of_the_decision(bank: Bank, tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ SELECT attempt, accepted FROM verdicts WHERE transaction_id = :transaction AND a
 
 -- name: keep_content
 INSERT INTO contents (digest, content) VALUES (:digest, :content) ON CONFLICT (digest) DO NOTHING;
+-- name: has_content
+SELECT 1 FROM contents WHERE digest = :digest;
 -- name: get_content
 SELECT content FROM contents WHERE digest = :digest;
 
