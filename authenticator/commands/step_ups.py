@@ -82,8 +82,8 @@ def approve(args: Namespace, output: Output) -> None:
             return
         deliver(phone, approval, edits=edits)
     document = {"transactionId": step_up.transaction_id, "outcome": "approved", "method": approval.method}
-    next_ = "waits for the client's step-up" if step_up.request is not None else "has judged it"
-    output.result(document, f"Approved by {approval.method}; the server has the evidence and {next_}.")
+    next_ = "waits for the client's step-up" if step_up.request is not None else "no call of the client's follows"
+    output.result(document, f"Approved by {approval.method}; the server has the evidence, and {next_}.")
 
 
 def _answer_push(phone: Phone, url: str, transaction_id: str, output: Output, *, approved: bool) -> bool:

@@ -123,7 +123,7 @@ class Approvals:
         self.app.say(f"{'✓' if good else '–'} {text}", "good" if good else "")
         lowest = self.app.stage.stack[0] if self.app.stage.stack else None
         if isinstance(lowest, Welcome):
-            lowest.decided(good=good, text=text)
+            lowest.decided(good=good, text=text, transaction_id=done)
         await self.app.refresh_snapshot()
         self.app.panes.touch()
         self.refresh()
@@ -133,7 +133,7 @@ class Approvals:
         self.app.call_from_thread(self._note_signature, approval)
 
     def _note_signature(self, approval: SignedApproval) -> None:
-        self.app.desk.signed = approval
+        self.app.desk.hear_signature(approval)
         self.app.panes.touch()
 
     async def pay(self, values: dict[str, str], *, then_close: Form | None = None) -> bool:

@@ -37,6 +37,7 @@ class Desk:
     read: dict[str, int] = field(default_factory=dict)
     shown: Offer | None = None
     signed: Approval | None = None
+    signed_once: deque[str] = field(default_factory=lambda: deque(maxlen=MOST))
 
     def keep(self, message: dict[str, Any]) -> bool:
         """Add a message; False where it is known or has no number."""
@@ -81,6 +82,11 @@ class Desk:
                 self.answered.remove(name)  # from here on the server's word counts
             elif row.get("outcome") is None and name in approved and name in self.later:
                 self.later.remove(name)
+
+    def hear_signature(self, approval: Approval) -> None:
+        """The phone has signed; whatever comes of it, nobody may say afterwards that nothing was."""
+        self.signed = approval
+        self.signed_once.append(approval.step_up.transaction_id)
 
     def put_away(self) -> None:
         """The sheet is gone: what was signed stays with the reviewer, what was not will not be."""

@@ -25,15 +25,20 @@ _QUIET: Final = ("/device/v1/events", "/device/v1/inbox", "/_stub", "/openapi.js
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the server showed. `last`: the newest entry of its log that was seen."""
+    """What the server showed. `last`: the newest entry of its log that was seen.
+
+    `about`: the transaction on the phone's screen, which `transaction` and `verdict` are of; None where nothing is on the screen: then they
+    are of the newest one that the server has.
+    """
 
     last: int = 0
     calls: tuple[dict[str, Any], ...] = ()
+    about: str | None = None
     transaction: dict[str, Any] | None = None
     verdict: dict[str, Any] | None = None
 
 
-def look(handset: Handset, after: int, known: Facts, *, force: bool) -> Facts | None:
+def look(handset: Handset, after: int, about: str | None, *, force: bool) -> Facts | None:
     """The facts as they are now; None where the log has not moved since `after`. May block."""
     server = handset.phone.server(handset.url)
     entries = server.stub("GET", f"log?after={after}&most=1000")
@@ -44,11 +49,38 @@ def look(handset: Handset, after: int, known: Facts, *, force: bool) -> Facts | 
         last = 0  # the server was reset: its log begins anew
     calls = server.stub("GET", f"requests?most={NEWEST}")
     told = [call for call in calls if not str(call["path"]).startswith(_QUIET) and not _is_poll(call)]
-    transactions = server.stub("GET", "transactions")
-    newest = transactions[0] if transactions else None
-    judged = newest is not None and newest["attempts"] > 0 and newest["accepted"] is not None
-    verdict = server.stub("GET", f"transactions/{newest['transactionId']}/verdict") if newest and judged else None
-    return Facts(last, tuple(told[-SHOWN_CALLS:]), newest, verdict)
+    transaction = find_transaction(handset, about)
+    verdict = None if transaction is None else verdict_of(handset, transaction)
+    return Facts(last, tuple(told[-SHOWN_CALLS:]), about, transaction, verdict)
+
+
+def find_transaction(handset: Handset, transaction_id: str | None) -> dict[str, Any] | None:
+    """A transaction as the server lists it, or its newest one where none is named. May block."""
+    listed: list[dict[str, Any]] = handset.phone.server(handset.url).stub("GET", "transactions")
+    return next((row for row in listed if transaction_id in (None, row["transactionId"])), None)
+
+
+def verdict_of(handset: Handset, transaction: dict[str, Any]) -> dict[str, Any] | None:
+    """What a transaction is shown by; where all calls were refused at its door, the newest of them. May block."""
+    if not transaction["attempts"]:
+        return None
+    which = "?attempt=last" if transaction["accepted"] is None else ""
+    found: dict[str, Any] = handset.phone.server(handset.url).stub(
+        "GET", f"transactions/{transaction['transactionId']}/verdict{which}"
+    )
+    return found
+
+
+def in_a_sentence(judged: dict[str, Any] | None) -> str:
+    """What may be said of a step-up by its verdict; without one, nothing."""
+    if judged is None:
+        return "It is not judged yet. F2 shows when it is."
+    two_factor = judged["compliance"]["twoFactor"]
+    if not judged["accepted"]:
+        return "The server refused the step-up. F2 shows why."
+    if two_factor != "pass":
+        return f"The server accepted it; two-factor: {two_factor}. F2 shows why."
+    return "That was strong customer authentication. F2 shows what was proved."
 
 
 def _is_poll(call: dict[str, Any]) -> bool:
@@ -148,15 +180,23 @@ def _key(factor: str) -> str:
     return "biometric (released per use)" if factor == "biometric" else "possession (with the passcode)"
 
 
+def title(facts: Facts) -> str:
+    """Of which transaction the verdict is; one that is not on the phone's screen is called what it is."""
+    if facts.transaction is None:
+        return "Verdict"
+    which = "Verdict · newest on this server" if facts.about is None else "Verdict"
+    return f"{which} · {facts.transaction['transactionId']}"
+
+
 def verdict(facts: Facts, *, whole: bool) -> Content:
     """The verdict: accepted or not, elements with their grades, then every finding that is not a plain pass; `whole`: all of them."""
     if facts.transaction is None:
-        return Content("No transaction yet.")
+        return Content("No transaction yet." if facts.about is None else f"The server lists no {facts.about}.")
     judged = facts.verdict
     if judged is None:
-        return Content(f"{facts.transaction['state'].lower()}: no step-up call was judged yet")
+        return Content(f"not judged yet ({facts.transaction['state'].lower()})")
     compliance, findings = judged["compliance"], judged["findings"]
-    parts: list[Any] = [_headline(judged), "\n"]
+    parts: list[Any] = [_headline(facts.transaction, judged), "\n"]
     for element in judged["elements"]:
         parts += [f"{element['category']} ", (str(element["grade"]), "bold"), f" by {element['method']}\n"]
     parts += [f"two-factor {compliance['twoFactor']} · overall {compliance['overall']} · policy {judged['policy']}\n"]
@@ -174,10 +214,11 @@ def verdict(facts: Facts, *, whole: bool) -> Content:
     return Content.assemble(*parts)
 
 
-def _headline(judged: dict[str, Any]) -> tuple[str, str]:
+def _headline(transaction: dict[str, Any], judged: dict[str, Any]) -> tuple[str, str]:
     if judged["accepted"]:
         return (f"✓ accepted (attempt {judged['attempt']})", "bold $success")
-    return (f"✗ refused (attempt {judged['attempt']})", "bold $error")
+    where = " at the door" if transaction["accepted"] is None else ""
+    return (f"✗ refused{where} (attempt {judged['attempt']})", "bold $error")
 
 
 def _rules(rules: list[dict[str, Any]]) -> list[Any]:

@@ -104,7 +104,7 @@ class Till:
             approval = self.sign(offer, factor, outcome, APPROVE)
             deliver(self.handset.phone, approval, edits=self.handset.edits(APPROVE))
             return Receipt(
-                offer.transaction_id, False, "Signed and delivered. The client that asked goes on by itself."
+                offer.transaction_id, False, "Signed and delivered. The client that asked hears what comes of it."
             )
         app, order = own
         if factor == BIOMETRIC and outcome != "match":

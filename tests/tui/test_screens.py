@@ -96,10 +96,11 @@ def test_the_first_run_the_sheet_and_the_verdict_look_as_they_did(
         await screen.reaches("Approval")
         await _settled(screen)
         if size == LARGE:
-            await screen.sees("issued: no step-up call was judged yet")
+            await screen.sees("not judged yet (issued)")
         snapshot(screen.app, f"approval-{wide}")
         await screen.press("b")
         await screen.sees("✓ a payment approved")
+        await screen.sees("That was strong customer")
         await _settled(screen)
         if size == SMALL:
             await screen.press("f2")

@@ -156,7 +156,7 @@ before it can be signed."""
         self.query_one("#approval-bar", Text).update(f"▕{words.bar(left / self._whole, BAR)}▏ {words.duration(left)}")
         self._look()
         if left <= 0 and not self.busy and not self.done:
-            self._finish("The time is over. Nothing was signed.", good=False, outcome="expired")
+            self._finish(f"The time is over. {self._what_was_signed()}", good=False, outcome="expired")
 
     def _left(self) -> float:
         now = self.phone_app.handset.now()
@@ -223,7 +223,8 @@ before it can be signed."""
         gone = error.code in ("unknown_step_up", "order_changed", "not_enrolled_any_more")
         text = self.phone_app.in_words(error)
         if gone:
-            self._finish(text, good=False, outcome="not signed")
+            signed = self.offer.transaction_id in self.phone_app.desk.signed_once
+            self._finish(text, good=False, outcome="signed; not known what came of it" if signed else "not signed")
         else:
             self.say(text, "bad")
         await self.phone_app.heard(error)
@@ -244,7 +245,8 @@ before it can be signed."""
             await self._refused(error)
             return
         self.busy = False
-        self._finish("Declined. Nothing was signed.", good=False, outcome="declined")
+        signed = "The No was signed." if self.offer.push else self._what_was_signed()
+        self._finish(f"Declined. {signed}", good=False, outcome="declined")
 
     def action_unlock_sensor(self) -> None:
         self.in_background(self._unlock_sensor(), "ask")
@@ -271,7 +273,12 @@ before it can be signed."""
     def withdrawn(self) -> None:
         """The server does not list it any more."""
         if not self.busy and not self.done:
-            self._finish("It was withdrawn. Nothing was signed.", good=False, outcome="withdrawn")
+            self._finish(f"It was withdrawn. {self._what_was_signed()}", good=False, outcome="withdrawn")
+
+    def _what_was_signed(self) -> str:
+        """A refused approval was signed all the same, also where its order is put away and shown again."""
+        before = self.offer.transaction_id in self.phone_app.desk.signed_once
+        return "It was signed before." if before else "Nothing was signed."
 
     def say(self, text: str, kind: str = "") -> None:
         """A line on the sheet."""

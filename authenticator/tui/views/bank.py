@@ -67,7 +67,7 @@ def _waiting(row: dict[str, object], *, answered: bool) -> Content:
 
     shown = show(str(row.get("kind")), row.get("payload"))
     if answered:
-        said = "declined" if row.get("outcome") == "declined" else "answered; its client goes on"
+        said = "declined" if row.get("outcome") == "declined" else "answered; its client's call is still to come"
         return Content.assemble("– ", shown.sentence(), (f"\n  {said}", "$muted"))
     return Content.assemble(("● ", "$accent"), (shown.sentence(), "bold"), "\n  waits for you")
 

@@ -174,12 +174,30 @@ C enrols with another user, dialect or phone."""
         if not await self.phone_app.approvals.pay(dict(TEST_PAYMENT)):
             self.set_step(Step.ENROLLED, "No payment was begun.")
 
-    def decided(self, *, good: bool, text: str) -> None:
+    def decided(self, *, good: bool, text: str, transaction_id: str) -> None:
         """The first payment's sheet has closed."""
         if good:
-            self.set_step(Step.PAID, f"{text}\n\nThat was strong customer authentication. F2 shows what was proved.")
+            self.set_step(Step.PAID, text)
+            self.in_background(self._say_verdict(text, transaction_id), "verdict")
         elif self.step is Step.BUSY:
             self.set_step(Step.ENROLLED, text)
+
+    async def _say_verdict(self, text: str, transaction_id: str) -> None:
+        """Whether that was strong customer authentication, the verdict on this very transaction says, and nobody else."""
+        from authenticator.tui import reviewing
+
+        handset = self.phone_app.handset
+
+        def look() -> str:
+            found = reviewing.find_transaction(handset, transaction_id)
+            return reviewing.in_a_sentence(None if found is None else reviewing.verdict_of(handset, found))
+
+        try:
+            says = await self.phone_app.do(look)
+        except PhoneError:
+            says = "The server does not show its verdict here."
+        if self.step is Step.PAID:
+            self.set_step(Step.PAID, f"{text}\n\n{says}")
 
     def action_change(self) -> None:
         self.phone_app.open_view("enrol_form")

@@ -22,7 +22,7 @@ TALL = 30
 
 
 class Pane(VerticalScroll, can_focus=True):
-    """Three parts, under each other; it follows the newest transaction of this server."""
+    """Three parts, under each other: of the transaction on the phone's screen, or of the newest on this server where none is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pane", "Phone", key_display="esc"),
@@ -56,6 +56,7 @@ class Pane(VerticalScroll, can_focus=True):
         """Something has happened: look now."""
         self._stale = True
         self._show_signed()
+        self._show_verdict()
         self._poll()
 
     def action_all(self) -> None:
@@ -71,10 +72,10 @@ class Pane(VerticalScroll, can_focus=True):
         return any(w.group == "pane" and w.node is self and not w.is_finished for w in self.workers)
 
     async def _look(self) -> None:
-        handset, after, stale = self.phone_app.handset, self._after, self._stale
+        handset, after, stale, about = self.phone_app.handset, self._after, self._stale, self._about()
         self._stale = False
         try:
-            facts = await self.phone_app.do(lambda: reviewing.look(handset, after, self._facts, force=stale))
+            facts = await self.phone_app.do(lambda: reviewing.look(handset, after, about, force=stale))
         except PhoneError as error:
             self._stale = True
             self.query_one("#pane-traffic", Text).update(Content(self.phone_app.in_words(error)))
@@ -85,14 +86,27 @@ class Pane(VerticalScroll, can_focus=True):
             self._after, self._facts = facts.last, facts
             self._show()
 
+    def _about(self) -> str | None:
+        """The transaction on the phone's screen."""
+        shown = self.phone_app.desk.shown
+        return None if shown is None else shown.transaction_id
+
     def _show(self) -> None:
         most = reviewing.FEW_CALLS if self.size.height < TALL else reviewing.SHOWN_CALLS
         self.query_one("#pane-traffic", Text).update(reviewing.traffic(self._facts, most))
-        self.query_one("#pane-verdict", Text).update(reviewing.verdict(self._facts, whole=self._all))
+        self._show_verdict()
         self._show_signed()
+
+    def _show_verdict(self) -> None:
+        """Never one transaction's verdict beside another's bytes: what was looked up for another order is not shown."""
+        current = self._facts.about == self._about()
+        said = reviewing.verdict(self._facts, whole=self._all) if current else Content("Not looked up yet.")
+        self.query_one("#pane-verdict-title", Text).update(reviewing.title(self._facts) if current else "Verdict")
+        self.query_one("#pane-verdict", Text).update(said)
 
     def _show_signed(self) -> None:
         desk = self.phone_app.desk
-        title = "Was signed" if desk.signed is not None else "Will be signed"
+        was = desk.signed is not None and desk.signed.step_up.transaction_id == self._about()
+        title = f"Was signed · {self._about()}" if was else "Will be signed"
         self.query_one("#pane-signed-title", Text).update(title)
         self.query_one("#pane-signed", Text).update(reviewing.signing(desk.shown, desk.signed))
