@@ -10,7 +10,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from ..in_process import InProcessClient
+from tests.support.server import Operator, client_of, servers
 
 R = "/identity/v2/auth/account/reauth"
 A = "/identity/v2/auth/account/2fa"
@@ -301,31 +301,20 @@ def test_fixed_otp_is_a_setting_of_the_server(make_client: Callable[..., Any]) -
 
 
 def test_a_seed_repeats_codes_and_tokens_byte_for_byte() -> None:
-
-    from device_keys.entropy import SeededEntropy
-    from server_stub.app import create_app
-    from server_stub.database import MEMORY, open_database
-    from server_stub.server import Server, Settings
-    from server_stub.store import Store
-    from server_stub.trust import load_trust
-
     def run() -> list[bytes]:
-        store = Store(open_database(MEMORY), entropy=SeededEntropy("loginradius"))
-        server = Server(store, load_trust(), settings=Settings(dialects=("loginradius",), seed="loginradius"))
-        server.start()
-        http = InProcessClient(create_app(server), base_url="http://127.0.0.1:9")
-        http.put("/_stub/clock", json={"now": "2026-03-02T12:00:00Z", "frozen": True})
-        key = {"apikey": "11111111-1111-4111-8111-111111111111"}
-        login = http.post(
-            "/loginradius/identity/v2/auth/login", params=key, json={"email": EMAIL, "password": "Passw0rd!"}
-        )
-        bearer = {"Authorization": f"Bearer {login.json()['access_token']}"}
-        trigger = http.get(f"/loginradius{R}/2fa", params=key, headers=bearer)
-        code = http.get("/_stub/messages").json()[-1]["code"]
-        token = http.put(f"/loginradius{R}/2fa/otp", params=key, headers=bearer, json={"otp": code})
-        backup = http.get(f"/loginradius{A}/backupcode", params=key, headers=bearer)
-        store.database.close()
-        return [login.content, trigger.content, token.content, backup.content]
+        with servers() as new:
+            http = client_of(new(dialects=("loginradius",), seed="loginradius"))
+            Operator(http).stand_still()
+            key = {"apikey": "11111111-1111-4111-8111-111111111111"}
+            login = http.post(
+                "/loginradius/identity/v2/auth/login", params=key, json={"email": EMAIL, "password": "Passw0rd!"}
+            )
+            bearer = {"Authorization": f"Bearer {login.json()['access_token']}"}
+            trigger = http.get(f"/loginradius{R}/2fa", params=key, headers=bearer)
+            code = http.get("/_stub/messages").json()[-1]["code"]
+            token = http.put(f"/loginradius{R}/2fa/otp", params=key, headers=bearer, json={"otp": code})
+            backup = http.get(f"/loginradius{A}/backupcode", params=key, headers=bearer)
+            return [login.content, trigger.content, token.content, backup.content]
 
     first, second = run(), run()
     assert [one == other for one, other in zip(first, second, strict=True)] == [True] * 4

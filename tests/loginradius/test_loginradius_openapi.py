@@ -23,7 +23,6 @@ from schemathesis.specs.openapi.checks import (
 
 from device_keys.entropy import SeededEntropy
 from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
 from server_stub.dialects.loginradius.challenges import send_code
 from server_stub.dialects.loginradius.constants import LOGINRADIUS
 from server_stub.dialects.loginradius.dialect import DIALECT
@@ -34,9 +33,8 @@ from server_stub.dialects.loginradius.sessions import issue_tokens, mfa_token_an
 from server_stub.dialects.loginradius.stepup import VALIDATION
 from server_stub.http import Call, Endpoint
 from server_stub.passwords import hash_secret
-from server_stub.server import Server, Settings
-from server_stub.store import Store
-from server_stub.trust import load_trust
+from server_stub.server import Server
+from tests.support.server import servers
 
 CHECKS = (
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance,
@@ -111,13 +109,8 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
     """A seeded server with one code for all purposes."""
-    store = Store(open_database(MEMORY), entropy=SeededEntropy("schemathesis"))
-    server = Server(
-        store, load_trust(), settings=Settings(dialects=("loginradius",), seed="schemathesis", fixed_otp=OTP)
-    )
-    server.start()
-    yield Desk(server)
-    store.database.close()
+    with servers() as new:
+        yield Desk(new(dialects=("loginradius",), seed="schemathesis", fixed_otp=OTP))
 
 
 @pytest.fixture(scope="module")

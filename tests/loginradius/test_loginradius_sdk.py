@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -11,15 +10,9 @@ from typing import Any
 
 import pyotp
 import pytest
-import uvicorn
 
-from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
-from server_stub.server import Server, Settings
-from server_stub.store import Store
-from server_stub.trust import load_trust
+from server_stub.testing import LiveServer, new_server
 from tests.support.http import open_http
-from tests.support.waiting import PATIENCE_SECONDS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own modules and what they import
@@ -38,25 +31,10 @@ QUESTION = "5f1c0e6a2b7d4e9fa3c8d1b06e7f4a21"
 @pytest.fixture
 def base() -> Iterator[str]:
     """The address of a live server with all dialects mounted, on a free port."""
-    server = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings())
-    server.start()
-    uvicorn_server = uvicorn.Server(uvicorn.Config(create_app(server), port=0, log_level="warning", ws="none"))
-    started = threading.Event()
-    real_startup = uvicorn_server.startup
-
-    async def startup(sockets: Any = None) -> None:
-        await real_startup(sockets)
-        started.set()
-
-    uvicorn_server.startup = startup  # type: ignore[method-assign]
-    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
-    thread.start()
-    assert started.wait(PATIENCE_SECONDS)
-    port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    uvicorn_server.should_exit = True
-    thread.join(10)
-    server.store.database.close()
+    live = LiveServer(new_server()).start()
+    yield live.url
+    live.stop()
+    live.server.store.database.close()
 
 
 @pytest.fixture

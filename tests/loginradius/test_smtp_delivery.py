@@ -10,19 +10,14 @@ from datetime import UTC, datetime, timedelta
 from email.message import Message
 from typing import Any
 
+import httpx2
 import pytest
 from aiosmtpd.controller import Controller
-from starlette.testclient import TestClient
 
-from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
 from server_stub.mail import run, send_due
-from server_stub.server import Server, Settings
-from server_stub.store import Store
-from server_stub.trust import load_trust
+from server_stub.server import Server
+from tests.support.server import Operator, client_of, servers
 from tests.support.waiting import reserved_port
-
-from ..in_process import InProcessClient
 
 KEY = {"apikey": "11111111-1111-4111-8111-111111111111"}
 LEASED_UNTIL = "2026-03-02T12:01:00.000000Z"
@@ -56,27 +51,19 @@ def mailbox() -> Iterator[tuple[Mailbox, Controller]]:
 
 
 @pytest.fixture
-def make_site() -> Iterator[Callable[[int], tuple[Server, TestClient]]]:
-    made: list[Server] = []
+def make_site() -> Iterator[Callable[[int], tuple[Server, httpx2.Client]]]:
+    with servers() as new:
 
-    def make(port: int) -> tuple[Server, TestClient]:
-        server = Server(
-            Store(open_database(MEMORY)),
-            load_trust(),
-            settings=Settings(dialects=("loginradius",), smtp=f"127.0.0.1:{port}"),
-        )
-        server.start()
-        made.append(server)
-        http = InProcessClient(create_app(server), base_url="http://127.0.0.1:9")
-        http.put("/_stub/clock", json={"now": "2026-03-02T12:00:00Z", "frozen": True})
-        return server, http
+        def make(port: int) -> tuple[Server, httpx2.Client]:
+            server = new(dialects=("loginradius",), smtp=f"127.0.0.1:{port}")
+            http = client_of(server)
+            Operator(http).stand_still()
+            return server, http
 
-    yield make
-    for server in made:
-        server.store.database.close()
+        yield make
 
 
-def send_otp(http: TestClient) -> str:
+def send_otp(http: httpx2.Client) -> str:
     """Log in and ask for an e-mail OTP; its code."""
     login = http.post(
         "/loginradius/identity/v2/auth/login", params=KEY, json={"email": "alice@example.com", "password": "Passw0rd!"}

@@ -17,7 +17,6 @@ import pytest
 
 from authenticator.approving import fetch, sign
 from authenticator.phone import Phone
-from server_stub.app import create_app
 from server_stub.cli import main as server_command
 from server_stub.database import open_database
 from server_stub.database.protocol import DatabaseUnavailable
@@ -28,9 +27,9 @@ from server_stub.shedding import Limits, Load
 from server_stub.store import Store
 from server_stub.testing import LiveServer as ServerInThread
 from server_stub.trust import load_trust
+from tests.support.server import client_of, servers
 from tests.support.waiting import PATIENCE_SECONDS
 
-from ..in_process import InProcessClient
 from ..server.conftest import NUMBER, PASSCODE, URL, USER, Bank, Handset, LiveServer
 
 # --- the disk --------------------------------------------------------------------------------------------------------
@@ -38,12 +37,8 @@ from ..server.conftest import NUMBER, PASSCODE, URL, USER, Bank, Handset, LiveSe
 
 @pytest.fixture
 def on_disk(tmp_path: Path) -> Iterator[Server]:
-    server = Server(
-        Store(open_database(str(tmp_path / "server.sqlite3"))), load_trust(), settings=Settings(dialects=("bank",))
-    )
-    server.start()
-    yield server
-    server.store.database.close()
+    with servers() as new:
+        yield new(str(tmp_path / "server.sqlite3"), dialects=("bank",))
 
 
 def sqlite_of(server: Server) -> sqlite3.Connection:
@@ -54,7 +49,7 @@ def sqlite_of(server: Server) -> sqlite3.Connection:
 
 def test_a_full_disk_is_503_loses_nothing_and_is_over_when_there_is_room(on_disk: Server) -> None:
     """SQLITE_FULL in the middle of ordinary work: whole answers before, 503 with `Retry-After` while it lasts, whole answers after."""
-    bank = Bank(InProcessClient(create_app(on_disk), base_url=URL))
+    bank = Bank(client_of(on_disk))
     bank.login()
     connection = sqlite_of(on_disk)
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -77,7 +72,7 @@ def test_a_full_disk_is_503_loses_nothing_and_is_over_when_there_is_room(on_disk
 
 
 def test_a_database_that_became_read_only_is_503_and_reads_go_on(on_disk: Server) -> None:
-    bank = Bank(InProcessClient(create_app(on_disk), base_url=URL))
+    bank = Bank(client_of(on_disk))
     bank.login()
     connection = sqlite_of(on_disk)
     connection.execute("PRAGMA query_only = ON")

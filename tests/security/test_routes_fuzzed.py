@@ -19,16 +19,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from device_keys.entropy import SeededEntropy
 from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
 from server_stub.device.routes import DIALECT as DEVICE
 from server_stub.dialects.bank.dialect import DIALECT as BANK
 from server_stub.http import Dialect, Endpoint
-from server_stub.server import Server, Settings
-from server_stub.store import Store
+from server_stub.server import Server
 from server_stub.stub_api import DIALECT as STUB
-from server_stub.trust import load_trust
+from tests.support.server import servers
 
 from ..server.conftest import PASSCODE, USER
 
@@ -45,11 +42,8 @@ ROUTES = [
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    store = Store(open_database(MEMORY), entropy=SeededEntropy("fuzz"))
-    made = Server(store, load_trust(), settings=Settings(dialects=("bank",), seed="fuzz"))
-    made.start()
-    yield made
-    store.database.close()
+    with servers() as new:
+        yield new(dialects=("bank",), seed="fuzz")
 
 
 @pytest.fixture(scope="module")

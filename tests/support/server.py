@@ -14,6 +14,7 @@ from authenticator import approving
 from authenticator.ceremonies import HONEST, Edits
 from authenticator.enrolling import Applicant, enrol
 from authenticator.phone import Phone
+from device_keys.entropy import SeededEntropy, SystemEntropy
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
 from server_stub.server import Server, Settings
@@ -27,11 +28,15 @@ NOON = "2026-03-02T12:00:00Z"
 
 @contextmanager
 def servers() -> Iterator[Callable[..., Server]]:
-    """Makes servers with settings of the test's own and a memory database; their databases are closed with the block."""
+    """Makes servers with settings of the test's own and, unless another is named, a memory database; they are closed with the block.
+
+    A `seed` steers all that they draw, as with `serve --seed`.
+    """
     made: list[Server] = []
 
-    def make(**settings: Any) -> Server:
-        server = Server(Store(open_database(MEMORY)), load_trust(), settings=Settings(**settings))
+    def make(database: str = MEMORY, **settings: Any) -> Server:
+        entropy = SeededEntropy(settings["seed"]) if "seed" in settings else SystemEntropy()
+        server = Server(Store(open_database(database), entropy=entropy), load_trust(), settings=Settings(**settings))
         server.start()
         made.append(server)
         return server

@@ -20,15 +20,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from device_keys.entropy import SeededEntropy
 from server_stub.accounts import open_session
 from server_stub.app import create_app
-from server_stub.database import MEMORY, open_database
 from server_stub.dialects.weavr.dialect import DIALECT
 from server_stub.http import Endpoint
-from server_stub.server import Server, Settings
-from server_stub.store import Store
-from server_stub.trust import load_trust
+from server_stub.server import Server
+from tests.support.server import servers
 
 ALICE = "110000000000000001"
 CHECKS = (
@@ -39,13 +36,8 @@ CHECKS = (
 @pytest.fixture(scope="module")
 def weavr_server() -> Iterator[Server]:
     """A seeded server, so that the run repeats."""
-    store = Store(open_database(MEMORY), entropy=SeededEntropy("schemathesis"))
-    server = Server(
-        store, load_trust(), settings=Settings(dialects=("weavr",), seed="schemathesis", webhook="http://embedder.test")
-    )
-    server.start()
-    yield server
-    store.database.close()
+    with servers() as new:
+        yield new(dialects=("weavr",), seed="schemathesis", webhook="http://embedder.test")
 
 
 @pytest.fixture(scope="module")
