@@ -189,8 +189,13 @@ class Driver:
 
         await self.until(there, f"the view {view}")
 
+    async def at_home(self) -> None:
+        """A phone that was enrolled before it was switched on is ready."""
+        await self.reaches("Home")
+        await self.until(lambda: self.app.desk.line.up, "the line to the server")
+
     async def enrol(self) -> None:
-        """From the welcome to Home."""
+        """From the welcome to Home, as its user does it."""
         await self.reaches("Welcome")
         await self.sees("Enrol with the demo user")
         await self.press("enter")
@@ -213,7 +218,8 @@ def hand_clock() -> HandClock:
 def play(client: Client, tmp_path: Path, hand_clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Run a scenario on a phone's screen; the home is the test's own, so that a second scenario finds the same phone.
 
-    News stays until the next: on a busy machine it would be gone before the test looks.
+    `enrolled`: the demo user's phone, enrolled beforehand, without the screen. News stays until the next: on a
+    busy machine it would be gone before the test looks.
     """
     monkeypatch.setattr("authenticator.tui.app.NEWS_SECONDS", 3600.0)
 
@@ -224,6 +230,7 @@ def play(client: Client, tmp_path: Path, hand_clock: HandClock, monkeypatch: pyt
         url: str | None = None,
         network_time: bool = False,
         with_server: bool = False,
+        enrolled: bool = False,
     ) -> PhoneApp:
         handset = Handset(
             url or client.url,
@@ -232,6 +239,10 @@ def play(client: Client, tmp_path: Path, hand_clock: HandClock, monkeypatch: pyt
             secret=b"s" * 32,
             entropy=SeededEntropy("a test's phone"),
         )
+        if enrolled:
+            handset.open()
+            handset.enrol("bank", USER, PASSCODE, number=NUMBER, api_key="demo-api-key")
+            handset.close()
         app = PhoneApp(handset, still=True, with_server=with_server)
 
         async def main() -> None:

@@ -15,7 +15,7 @@ from .conftest import USER, Client, Driver, HandClock, Play
 
 def test_a_clients_payment_slides_in_over_whatever_is_open_and_a_match_approves_it(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("6")
         await screen.reaches("Setup")
         transaction, _ = client.begin_payment(amount="12.34")
@@ -30,14 +30,14 @@ def test_a_clients_payment_slides_in_over_whatever_is_open_and_a_match_approves_
         verdict = client.verdict(transaction)
         assert {e["category"] for e in verdict["elements"]} == {"possession", "inherence"}
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_the_passcode_key_signs_a_clients_payment_and_the_passcode_stays_with_the_client(
     play: Play, client: Client
 ) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         transaction, _ = client.begin_payment()
         await screen.reaches("Approval")
         await screen.press("p")
@@ -45,7 +45,7 @@ def test_the_passcode_key_signs_a_clients_payment_and_the_passcode_stays_with_th
         assert client.step_up(transaction, biometric=False).status_code == 200
         assert {e["category"] for e in client.verdict(transaction)["elements"]} == {"possession", "knowledge"}
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_the_own_bank_app_pays_by_passcode_and_a_wrong_one_is_refused_without_saying_why(
@@ -54,7 +54,7 @@ def test_the_own_bank_app_pays_by_passcode_and_a_wrong_one_is_refused_without_sa
     """RTS Art. 4(3)(a): the phone's screen does not say which element failed."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("n")
         await screen.reaches("PaymentForm")
         await screen.press("enter")
@@ -71,7 +71,7 @@ def test_the_own_bank_app_pays_by_passcode_and_a_wrong_one_is_refused_without_sa
         await screen.press("enter")
         await screen.sees("✓ Paid: the bank says ACCEPTED")
 
-    play(scenario)
+    play(scenario, enrolled=True)
     (transaction,) = client.stub("GET", "transactions")
     assert transaction["attempts"] == 2
     assert transaction["state"] == "CONSUMED"
@@ -83,7 +83,7 @@ def test_a_wrong_finger_signs_nothing_and_the_sensor_pauses_after_five(
     """phone-behaviour section 4: five failed matches, then thirty seconds."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.begin_payment()
         await screen.reaches("Approval")
         sheet = screen.top
@@ -102,12 +102,12 @@ def test_a_wrong_finger_signs_nothing_and_the_sensor_pauses_after_five(
         await screen.press("b")
         await screen.sees("Signed and delivered")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_declining_tells_the_server(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         transaction, _ = client.begin_payment()
         await screen.reaches("Approval")
         await screen.press("d")
@@ -115,7 +115,7 @@ def test_declining_tells_the_server(play: Play, client: Client) -> None:
         assert client.step_up(transaction, biometric=False).status_code == 403
         assert "evidence.approved" in client.failing(transaction)
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_what_was_declined_is_not_offered_again_by_the_same_phone_after_a_restart(play: Play, client: Client) -> None:
@@ -152,7 +152,7 @@ def test_an_approval_that_its_client_wasted_is_asked_for_again(play: Play, clien
     """Delivered evidence serves one evaluated attempt: after a wrong passcode at the client the phone must sign anew."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         transaction, _ = client.begin_payment()
         await screen.reaches("Approval")
         await screen.press("p")
@@ -166,12 +166,12 @@ def test_an_approval_that_its_client_wasted_is_asked_for_again(play: Play, clien
         await screen.sees("Signed and delivered")
         assert client.step_up(transaction, biometric=False).status_code == 200
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_later_leaves_it_in_the_bank_where_enter_opens_it_again(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.begin_payment()
         await screen.reaches("Approval")
         await screen.press("escape")
@@ -182,23 +182,23 @@ def test_later_leaves_it_in_the_bank_where_enter_opens_it_again(play: Play, clie
         await screen.press("enter")
         await screen.reaches("Approval")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_an_approval_that_runs_out_closes_and_says_so(play: Play, client: Client, hand_clock: HandClock) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.begin_payment()
         await screen.reaches("Approval")
         hand_clock.advance(3600)
         await screen.sees("The time is over. Nothing was signed.")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_nobody_who_types_is_interrupted_and_no_letter_is_taken_for_a_decision(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("n")
         await screen.reaches("PaymentForm")
         client.begin_payment(payee="Someone else")
@@ -210,12 +210,12 @@ def test_nobody_who_types_is_interrupted_and_no_letter_is_taken_for_a_decision(p
         await screen.reaches("Approval")
         assert "Someone else" in screen.flat()
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_a_locked_phone_shows_that_something_waits_but_not_what(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("l")
         await screen.reaches("Lock")
         client.begin_payment(payee="Secret payee")
@@ -225,7 +225,7 @@ def test_a_locked_phone_shows_that_something_waits_but_not_what(play: Play, clie
         await screen.reaches("Approval")
         assert "Secret payee" in screen.flat()
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 HOSTILE = {
@@ -242,21 +242,21 @@ def test_hostile_payees_are_written_out(play: Play, client: Client, case: str) -
     payee, seen = HOSTILE[case]
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.begin_payment(payee=payee)
         await screen.reaches("Approval")
         assert seen.replace(" ", "") in screen.flat().replace(" ", "")
         assert "\x1b" not in screen.text()
         assert "\u202e" not in screen.text()
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_a_long_order_must_be_read_to_its_end_before_it_can_be_signed(play: Play, client: Client) -> None:
     """Five hundred letters cannot push anything out of sight (issue 7: what you see is what you sign)."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.begin_payment(payee="A" * 500, zz_hidden="the last member")
         await screen.reaches("Approval")
         sheet = screen.top
@@ -273,7 +273,7 @@ def test_a_long_order_must_be_read_to_its_end_before_it_can_be_signed(play: Play
         await screen.press("b")
         await screen.sees("Signed and delivered")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_an_order_that_changes_between_showing_and_signing_is_not_signed(
@@ -295,7 +295,7 @@ def test_an_order_that_changes_between_showing_and_signing_is_not_signed(
         return enrolment, dataclasses.replace(step_up, payload=payload, challenge=challenge)
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.begin_payment()
         await screen.reaches("Approval")
         screen.app.till.signed = signed.append
@@ -303,7 +303,7 @@ def test_an_order_that_changes_between_showing_and_signing_is_not_signed(
         await screen.press("b")
         await screen.sees("not the one on the screen any more")
 
-    play(scenario)
+    play(scenario, enrolled=True)
     assert not signed
 
 
@@ -312,7 +312,7 @@ def test_the_own_bank_app_signs_no_transaction_that_was_not_on_the_screen(play: 
     kept: dict[str, Any] = {}
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         app = screen.app
         order = {
             "amount": "1.00",
@@ -331,7 +331,7 @@ def test_the_own_bank_app_signs_no_transaction_that_was_not_on_the_screen(play: 
         except Exception as error:
             kept["error"] = error
 
-    play(scenario)
+    play(scenario, enrolled=True)
     assert "not on the screen" in str(kept["error"])
     assert not isinstance(kept["error"], Refused)
 
@@ -340,7 +340,7 @@ def test_an_armed_fault_is_always_seen_and_trips_its_check(play: Play, client: C
     """S0: failures on demand; the reviewer's side names the check."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         screen.app.handset.fault = "altered-amount"
         screen.app.show_status()
         await screen.sees("⚠ altered-amount")
@@ -352,7 +352,7 @@ def test_an_armed_fault_is_always_seen_and_trips_its_check(play: Play, client: C
         assert client.step_up(transaction, biometric=True).status_code == 403
         assert client.failing(transaction) == {"binding.amount"}
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_approvals_follow_each_other_one_key_each(play: Play, client: Client) -> None:
@@ -360,7 +360,7 @@ def test_approvals_follow_each_other_one_key_each(play: Play, client: Client) ->
     approvals = 6
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         before = screen.keys
         for _ in range(approvals):
             transaction, _ = client.begin_payment()
@@ -374,4 +374,4 @@ def test_approvals_follow_each_other_one_key_each(play: Play, client: Client) ->
             await screen.until(lambda: not screen.app.desk.waiting(), "nothing that waits")
         assert screen.keys - before == approvals
 
-    play(scenario)
+    play(scenario, enrolled=True)

@@ -133,7 +133,7 @@ def test_a_server_that_cannot_be_started_is_said_on_the_screen(
 
 def test_after_a_reset_the_phone_says_that_it_is_not_enrolled_and_enrols_again(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.stub("POST", "reset")
         screen.app.approvals.refresh()
         await screen.sees("does not know this phone any more")
@@ -145,7 +145,7 @@ def test_after_a_reset_the_phone_says_that_it_is_not_enrolled_and_enrols_again(p
         await screen.press("b")
         await screen.sees("✓ a payment approved")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_an_enrolled_phone_opens_at_home_and_remembers_its_history(play: Play) -> None:

@@ -33,7 +33,7 @@ def _new_sms(client: Client) -> str:
 
 def test_an_sms_arrives_live_and_c_copies_its_code(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         code = _new_sms(client)
         await screen.sees("● 1")
         await screen.press("2")
@@ -48,26 +48,26 @@ def test_an_sms_arrives_live_and_c_copies_its_code(play: Play, client: Client) -
         await screen.reaches("Home")
         assert "● 1" not in screen.flat()
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_the_lock_screen_says_that_a_message_came_without_its_code(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("l")
         await screen.reaches("Lock")
         code = _new_sms(client)
         await screen.sees("1 new message")
         assert code not in screen.text()
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_an_account_added_by_its_uri_shows_the_code_of_rfc_6238(play: Play) -> None:
     expected = pyotp.TOTP(SECRET).at(NOW)
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("4")
         await screen.reaches("Codes")
         await screen.press("a")
@@ -88,12 +88,12 @@ def test_an_account_added_by_its_uri_shows_the_code_of_rfc_6238(play: Play) -> N
         await screen.press("y")
         await screen.sees("No account yet")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_what_is_no_uri_is_refused_with_the_field_named(play: Play) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("4")
         await screen.reaches("Codes")
         await screen.press("a")
@@ -103,7 +103,7 @@ def test_what_is_no_uri_is_refused_with_the_field_named(play: Play) -> None:
         await screen.sees("xpected")
         assert type(screen.top).__name__ == "AddAccount"
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_the_qr_code_holds_the_very_modules_of_the_library() -> None:

@@ -6,7 +6,7 @@ from .conftest import Driver, HandClock, Play
 
 
 async def _locked(screen: Driver) -> None:
-    await screen.enrol()
+    await screen.at_home()
     await screen.press("l")
     await screen.reaches("Lock")
 
@@ -27,7 +27,7 @@ def test_the_pin_unlocks_and_is_never_shown(play: Play) -> None:
         await _pin(screen, "1234")
         await screen.reaches("Home")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_five_wrong_pins_on_android_16_wait_a_minute_and_it_counts_down(play: Play, hand_clock: HandClock) -> None:
@@ -53,7 +53,7 @@ def test_five_wrong_pins_on_android_16_wait_a_minute_and_it_counts_down(play: Pl
         await _pin(screen, "1234")
         await screen.reaches("Home")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_a_finger_unlocks_and_a_wrong_one_does_not(play: Play) -> None:
@@ -66,12 +66,12 @@ def test_a_finger_unlocks_and_a_wrong_one_does_not(play: Play) -> None:
         await screen.press("b")
         await screen.reaches("Home")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_after_a_reboot_only_the_pin_unlocks(play: Play) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("6")
         await screen.reaches("Setup")
         await screen.press("b")
@@ -82,14 +82,14 @@ def test_after_a_reboot_only_the_pin_unlocks(play: Play) -> None:
         await _pin(screen, "1234")
         await screen.reaches("Setup")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_a_phone_that_was_locked_is_still_locked_when_it_is_opened_again(play: Play) -> None:
     async def again(screen: Driver) -> None:
         await screen.reaches("Lock")
 
-    play(_locked)
+    play(_locked, enrolled=True)
     play(again)
 
 
@@ -103,4 +103,4 @@ def test_the_mouse_alone_unlocks(play: Play) -> None:
             await screen.pilot.click(keys[digit])
         await screen.reaches("Home")
 
-    play(scenario)
+    play(scenario, enrolled=True)

@@ -54,7 +54,7 @@ def test_each_screen_is_two_keys_from_home_has_help_and_at_most_six_hints(
     """Issue 7, point 1: each screen and its picture at both sizes, under a frozen clock."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await _settled(screen)
         screen.app.say("")
         if size == LARGE:
@@ -75,7 +75,7 @@ def test_each_screen_is_two_keys_from_home_has_help_and_at_most_six_hints(
                 await screen.press("escape")
                 await _settled(screen)
 
-    play(scenario, size=size)
+    play(scenario, enrolled=True, size=size)
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x40"])
@@ -114,19 +114,19 @@ def test_the_first_run_the_sheet_and_the_verdict_look_as_they_did(
 @pytest.mark.parametrize("theme", [theme.name for theme in THEMES])
 def test_home_in_every_theme(play: Play, snapshot: Snapshot, theme: str) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         screen.app.theme = theme
         await _settled(screen)
         screen.app.say("")
         await _settled(screen)
         snapshot(screen.app, f"home-{theme}")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_the_pane_covers_a_narrow_screen_and_goes_again(play: Play) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("f2")
         await screen.sees("On the wire")
         assert "Bank" not in screen.text()
@@ -134,12 +134,12 @@ def test_the_pane_covers_a_narrow_screen_and_goes_again(play: Play) -> None:
         await screen.sees("1 Bank")
         assert "On the wire" not in screen.text()
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_the_pane_names_the_check_that_failed_and_the_phone_does_not(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         screen.app.handset.fault = "altered-payee"
         transaction, _ = client.begin_payment()
         await screen.reaches("Approval")
@@ -153,12 +153,12 @@ def test_the_pane_names_the_check_that_failed_and_the_phone_does_not(play: Play,
         phone = "".join(line[:43] for line in screen.text().splitlines())
         assert "binding.payee" not in phone
 
-    play(scenario, size=LARGE)
+    play(scenario, enrolled=True, size=LARGE)
 
 
 def test_the_pane_does_not_say_that_a_declined_order_will_be_signed(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         client.begin_payment()
         await screen.reaches("Approval")
         await screen.sees("SHA-256(kind ‖ nonce ‖ id ‖ order)")
@@ -170,7 +170,7 @@ def test_the_pane_does_not_say_that_a_declined_order_will_be_signed(play: Play, 
         await screen.press("d")
         await screen.sees("No order is on the screen.")
 
-    play(scenario, size=LARGE)
+    play(scenario, enrolled=True, size=LARGE)
 
 
 def test_the_palette_lists_everything(play: Play) -> None:
@@ -179,7 +179,7 @@ def test_the_palette_lists_everything(play: Play) -> None:
     no_hit = DiscoveryHit("", lambda: None, text="")
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         names = {command.title for command in commands(screen.app)}
         assert {"Home", "Bank", "Messages", "Mail", "Codes", "Security", "Setup", "Faults", "Lock", "Theme"} <= names
         await screen.press("ctrl+p")
@@ -192,14 +192,14 @@ def test_the_palette_lists_everything(play: Play) -> None:
         await screen.press("enter")
         await screen.reaches("Faults")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_a_new_finger_says_which_keys_die_before_it_happens_and_then_they_are_dead(play: Play, client: Client) -> None:
     """phone-behaviour section 1: a biometric-only key is invalidated for good; the possession key survives."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("6")
         await screen.reaches("Setup")
         await screen.press("e")
@@ -217,12 +217,12 @@ def test_a_new_finger_says_which_keys_die_before_it_happens_and_then_they_are_de
         await screen.press("p")
         await screen.sees("Signed and delivered")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_another_phone_starts_over(play: Play) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("6")
         await screen.reaches("Setup")
         await screen.press("o")
@@ -243,12 +243,12 @@ def test_another_phone_starts_over(play: Play) -> None:
         await screen.press("b")
         await screen.sees("✓ a payment approved")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_airplane_mode_sends_nothing_and_says_so(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("6")
         await screen.reaches("Setup")
         await screen.press("a")
@@ -263,12 +263,12 @@ def test_airplane_mode_sends_nothing_and_says_so(play: Play, client: Client) -> 
         screen.app.action_airplane()
         await screen.reaches("Approval")
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_a_skewed_clock_is_judged_by_the_server(play: Play, client: Client) -> None:
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await screen.press("6")
         await screen.reaches("Setup")
         for _ in range(7):
@@ -282,14 +282,14 @@ def test_a_skewed_clock_is_judged_by_the_server(play: Play, client: Client) -> N
         assert client.step_up(transaction, biometric=True).status_code == 403
         assert client.failing(transaction) == {"challenge.skew"}
 
-    play(scenario)
+    play(scenario, enrolled=True)
 
 
 def test_a_view_may_be_opened_again_while_the_one_before_is_still_leaving(play: Play) -> None:
     """Found by the soak: the next approval arrived before the last sheet had left the stage, and the phone fell over."""
 
     async def scenario(screen: Driver) -> None:
-        await screen.enrol()
+        await screen.at_home()
         await _settled(screen)
         stage = screen.app.stage
         for name in VIEWS:
@@ -303,4 +303,4 @@ def test_a_view_may_be_opened_again_while_the_one_before_is_still_leaving(play: 
         await _settled(screen)
         assert [type(view).__name__ for view in stage.children] == ["Home"]
 
-    play(scenario)
+    play(scenario, enrolled=True)
