@@ -277,6 +277,13 @@ def test_the_secret_is_made_once_private_and_apart_from_the_store(tmp_path: Path
 
 
 @pytest.mark.usefixtures("no_variable")
+def test_the_secret_may_lie_in_a_folder_that_is_there_and_new_folders_are_private(tmp_path: Path) -> None:
+    assert len(load_or_create_secret(tmp_path)) == 32
+    load_or_create_secret(tmp_path / "new")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+@pytest.mark.usefixtures("no_variable")
 def test_a_copy_of_the_store_does_not_open_on_another_machine(tmp_path: Path) -> None:
     here, there = (load_or_create_secret(tmp_path / name) for name in ("here", "there"))
     Keystore(tmp_path / "store", here).save(DOCUMENT)

@@ -165,7 +165,7 @@ def main() -> int:
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()
-    base = Path(tempfile.mkdtemp(prefix="stepup-mutants-"))
+    base = Path(tempfile.mkdtemp(prefix="stepup-mutants-")).resolve()
     try:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(options.workers):

@@ -57,6 +57,8 @@ def test_each_operator_makes_these_alterations(source: str, expected: set[str]) 
         "x = field(repr=False)",
         "if TYPE_CHECKING:\n    import a",
         "a, b = c, d",
+        "entropy.bytes('purpose')",
+        "new_number(unit.entropy, 'purpose')",
     ],
 )
 def test_what_cannot_matter_is_left_alone(source: str) -> None:
