@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PYTEST ?= $(BIN)/python -m pytest -n auto --dist worksteal -q
 
-.PHONY: demo phone test test-random deep-properties mutants lint bench clean
+.PHONY: demo phone test test-random deep-properties mutants lint bench docs clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -46,6 +46,9 @@ lint: $(VENV)/.dev  ## linters, types, import walls
 bench: $(VENV)/.dev  ## speed, as ratios in one run, into benchmarks/results/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.installed  ## the part of docs/compliance.md that the rules themselves say
+	$(BIN)/python docs/make_compliance.py
 
 clean:
 	rm -rf $(VENV) dist build

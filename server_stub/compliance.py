@@ -4,35 +4,8 @@ Invariants: the same inputs give the same report, years later too; no evidence n
 only); a rule has the weakest grade among the facts it relied on; a verdict never rises because another rule passed. `docs/compliance.md`
 says each rule in plain words.
 
-The log extract holds this user's entries up to and including those that the decision itself wrote. What the rules read of them
-(fields that are absent leave the rule undetermined; `challenge_id` and `code_id` are SHA-256 hex of the nonce's text):
-
-| event | fields read |
-| --- | --- |
-| `session_started` | `channel`, `device_kind` (phone, tablet, pc, browser, dedicated), `tls` ({version, cipher} or null) [1] |
-| `payer_activity` | none: an accepted call by the payer; polling is none |
-| `session_ended` | `reason` |
-| `order_created`, `_edited`, `_executed` | `order_id`, `kind` (single, batch, preauth, unknown-shape), `amount_minor`, `payee_id` |
-| `challenge_issued` | `challenge_id`, `trigger` (a, b, c), `exp` |
-| `display_ack` | `challenge_id`, `text_hash`: written when an assertion with a `payment` member verifies |
-| `sca_attempt` | `outcome` (accepted, failed, not_evaluated), `attempt`, `challenge_id`, `credential_id`, `internal_reason` (ids of
-  failed checks), `public_problem_id`, `elements` (method names), `masked_input` (true, false, null), `method` [4] |
-| `code_accepted` | `code_id`, `order_id` |
-| `code_replayed` | `code_id` |
-| `block_temp` | `until`, `basis` |
-| `alert_before_permanent`, `block_permanent` | none |
-| `unblock` | `proof_ref` |
-| `credential_bound` | `credential_id`, `device_id`, `sca_ref` [2] or `in_person_ref`, `channels` [3], `bound_elsewhere` (a count) |
-| `credential_activated` | `credential_id`, `sca_ref` or `in_person_ref`, `method`, `code_expires_at` |
-| `credential_renewed`, `credential_suspended` | `credential_id` |
-| `credential_revoked` | `credential_id`, `status_updated_at` |
-| `device_released` | `device_id` |
-| `attestation_evaluated` | `verdict` (intact, altered), level, boot, patch, app, fresh_at |
-
-[1] A session that a refresh token resumes after more than 300 s of silence starts anew. [2] The event id or code id of an earlier
-`code_accepted`. [3] `[{"feature": passcode | activation-code, "channel": branch | post | sms | email | push | app, "verified": bool}]`.
-[4] `ENROLMENT` marks attempts at an activation code, which have a count of their own; a failed login is an `sca_attempt` without a
-transaction.
+The log extract holds this user's entries up to and including those that the decision itself wrote. What the rules read of them stands in
+`docs/compliance.md`, section 5; a field that is absent leaves the rule undetermined.
 """
 
 from __future__ import annotations
@@ -43,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from server_stub.evidence import Evidence
 from server_stub.log_chain import LogEntry
 from server_stub.rules import elements as _elements
+from server_stub.rules.article_7 import synced
 from server_stub.rules.inputs import (
     NOTHING_OBSERVED,
     RULE_SET,
@@ -50,13 +24,14 @@ from server_stub.rules.inputs import (
     BiometricPolicy,
     Config,
     ControlRecord,
+    Declaration,
     KnowledgePolicy,
     Observations,
 )
 from server_stub.rules.probes import Rejudge
-from server_stub.rules.ruling import FAIL, NOT_APPLICABLE, PASS, UNDETERMINED, Ruling
+from server_stub.rules.registry import judge_rules, rules
+from server_stub.rules.ruling import FAIL, PASS, UNDETERMINED, Ruling
 from server_stub.rules.scene import Scene
-from server_stub.rules.table import Rulebook, judge_rules
 from server_stub.verdict import Compliance, Element, Finding, Rule, Verdict
 
 if TYPE_CHECKING:
@@ -69,6 +44,7 @@ __all__ = [
     "BiometricPolicy",
     "Config",
     "ControlRecord",
+    "Declaration",
     "KnowledgePolicy",
     "Observations",
     "elements",
@@ -76,8 +52,13 @@ __all__ = [
     "verdict_of",
 ]
 
-# What "two-factor compliant" rests on, beside the absence of any failure: Arts 4(1), 5, 7, 9(1), 9(3); not applicable counts as met.
-_TWO_FACTOR: Final = ("RTS-4.1-elements", "RTS-4.1-once", "RTS-5.", "RTS-7.", "RTS-9.1", "RTS-9.3.")
+# `twoFactor` answers one question: were two elements of different categories shown, bound to this action, for an accepted code?
+# It fails where one of these fails by itself; a transport that is open or plain is the business of `overall`.
+TWO_FACTOR: Final = (
+    "RTS-4.1-elements", "RTS-4.1-once", "RTS-4.2.a", "RTS-4.2.b", "RTS-4.2.c", "RTS-5.1.b", "RTS-5.1.c", "RTS-5.1.d", "RTS-6.1", "RTS-6.2",
+    "RTS-7.1", "RTS-7.2", "RTS-8.1", "RTS-8.2", "RTS-9.1", "RTS-24.2.b",
+)  # fmt: skip
+_TRANSPORT: Final = "RTS-35.1"
 
 
 def elements(evidence: Evidence, findings: Iterable[Finding]) -> tuple[Element, ...]:
@@ -100,11 +81,14 @@ def judge_compliance(
     `observed`: what the server saw over its whole log and store. `rejudge` runs the server's checks on other evidence, for the negative
     tests of Art. 5; without it they recompute the commitment only.
     """
-    scene = Scene(evidence, findings, log_extract, config, accepted=accepted, observed=observed)
-    judged = judge_rules(scene, rejudge)
-    rulings = {rule_id: ruling for rule_id, (_, ruling) in judged.items()}
-    written = tuple(_rule(rule, ruling) for rule, ruling in judged.values())
-    return Compliance(RULE_SET, _two_factor(rulings), _overall(rulings), written)
+    scene = Scene(evidence, findings, log_extract, config, accepted=accepted, observed=observed, rejudge=rejudge)
+    rulings = judge_rules(scene)
+    written = tuple(
+        Rule(one.id, one.obligation, ruling.verdict, ruling.grade, ruling.findings, ruling.reason)
+        for one in rules()
+        for ruling in (rulings[one.id],)
+    )
+    return Compliance(RULE_SET, _two_factor(scene, rulings), _overall(rulings), written)
 
 
 def verdict_of(
@@ -154,17 +138,16 @@ def verdict_of(
     )
 
 
-def _rule(rule: Rulebook, ruling: Ruling) -> Rule:
-    return Rule(rule.id, rule.obligation, ruling.verdict, ruling.grade, ruling.findings, ruling.reason)
-
-
-def _two_factor(rulings: dict[str, Ruling]) -> str:
-    """`pass` where every rule that it rests on is met and no rule fails; `fail` where any fails."""
-    verdicts = [ruling.verdict for ruling in rulings.values()]
-    needed = [ruling.verdict for rule_id, ruling in rulings.items() if rule_id.startswith(_TWO_FACTOR)]
-    if FAIL in verdicts:
+def _two_factor(scene: Scene, rulings: dict[str, Ruling]) -> str:
+    """`undetermined` where no code was accepted, an element is open, or the possession is a synced passkey; else what TWO_FACTOR says."""
+    if not scene.accepted:
+        return UNDETERMINED
+    ours = [rulings[rule_id] for rule_id in TWO_FACTOR]
+    if any(ruling.verdict == FAIL and ruling.capped_by != _TRANSPORT for ruling in ours):
         return FAIL
-    return PASS if all(verdict in (PASS, NOT_APPLICABLE) for verdict in needed) else UNDETERMINED
+    if rulings["RTS-4.1-elements"].verdict != PASS or synced(scene):
+        return UNDETERMINED
+    return PASS
 
 
 def _overall(rulings: dict[str, Ruling]) -> str:

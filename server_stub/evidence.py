@@ -48,7 +48,8 @@ class CallerFacts(Facts, frozen=True):
 class SecretFacts(Facts, frozen=True):
     """A secret or code that the server itself checked; the value is not kept.
 
-    `result`: right, wrong, expired, used, superseded or none-issued. `channel` is how a code was delivered.
+    `result`: right, wrong, expired, used, superseded or none-issued. `channel` is how a code was delivered. `fixed_code`: whether the code
+    is the same for every challenge (`--fixed-otp`); `seeded`: whether it follows from a seed (`--seed`); None: not on record.
     `username` and `refresh_token`: whether they were the session's (None: the method does not use them).
     """
 
@@ -57,6 +58,8 @@ class SecretFacts(Facts, frozen=True):
     channel: str | None = None
     username_matches: bool | None = None
     refresh_token_matches: bool | None = None
+    fixed_code: bool | None = None
+    seeded: bool | None = None
 
 
 class NonceFacts(Facts, frozen=True):
@@ -70,11 +73,15 @@ class NonceFacts(Facts, frozen=True):
 
 
 class PriorElement(Facts, frozen=True):
-    """An element that this session showed before (the password of its login), which may be reused with a second one."""
+    """An element that this session showed before (the password of its login), which may be reused with a second one.
+
+    `fixed_code`: as in `SecretFacts`, for a code.
+    """
 
     category: Literal["knowledge", "possession", "inherence"]
     method: str
     at: Instant
+    fixed_code: bool | None = None
 
 
 class CredentialFacts(Facts, frozen=True):

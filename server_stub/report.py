@@ -19,6 +19,7 @@ from server_stub.report_words import (
     compact,
     read,
     reason_in_words,
+    settles,
     when,
 )
 from server_stub.verdict import Grade, Outcome, Rule, Verdict
@@ -37,6 +38,10 @@ _GRADE_STYLES: Final = {
     Grade.DECLARED: "magenta",
     Grade.NONE: "dim",
 }
+TWO_FACTOR_MEANS: Final = (
+    "Two-factor compliant means: elements of two different categories were shown, bound to this action, for an accepted code "
+    "(RTS Articles 4(1), 4(2), 5(1), 6 to 8, 9(1), 24(2)(b)). What else is open stands under all rules."
+)
 _ANSWERS: Final = {"pass": "YES", "fail": "NO", "undetermined": "UNDETERMINED"}
 
 
@@ -57,7 +62,14 @@ def _template() -> Template:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
-        meter=meter, visible=visible, noted=noted, reason=reason_in_words, behind=behind, compact=compact, when=when
+        meter=meter,
+        visible=visible,
+        noted=noted,
+        reason=reason_in_words,
+        behind=behind,
+        compact=compact,
+        when=when,
+        settles=settles,
     )
     return environment.from_string(resources.files(__package__).joinpath("report.html").read_text("utf-8"))
 
@@ -73,6 +85,7 @@ def render_html(verdict: Verdict | dict[str, Any], bundle: Bundle) -> str:
         grades=GRADES,
         verdicts=VERDICTS,
         answers=_ANSWERS,
+        two_factor=TWO_FACTOR_MEANS,
         symbols={"pass": "✓", "fail": "✗", "not_applicable": "–", "not_run": "…"},
     )
 
@@ -93,6 +106,8 @@ def render_text(verdict: Verdict | dict[str, Any], bundle: Bundle, console: Cons
             console.print(_rules_table(group))
     if reading.failures:
         console.print(_failures_table(reading))
+    if reading.failed or reading.undetermined:
+        console.print(_next_step(reading))
     console.print(_foot(reading))
 
 
@@ -189,6 +204,12 @@ def _failures_table(reading: Reading) -> RenderableType:
     if not_run:
         table.caption = f"{not_run} more checks were not run, for they need one of these."
     return table
+
+
+def _next_step(reading: Reading) -> Text:
+    """What would settle the first rule that failed, or else the first that is open."""
+    first = (reading.failed or reading.undetermined)[0]
+    return _text(f"What would settle {first.id}: {settles(first)}.")
 
 
 def _side(text: str | None) -> str:

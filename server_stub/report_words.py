@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,28 +23,12 @@ from server_stub.bundle import Bundle
 from server_stub.report_device import attestation_facts
 from server_stub.report_facts import Fact, Section
 from server_stub.rules.elements import State, candidates, trust_domain, uvm_methods
+from server_stub.rules.registry import ARTICLES, article_of
+from server_stub.rules.registry import rules as known_rules
 from server_stub.rules.scene import Scene
 from server_stub.verdict import Finding, Grade, Outcome, Rule, Verdict
 from server_stub.visible import mixed_scripts, visible
 
-ARTICLES: Final = (
-    ("PSD2-97", "PSD2, Article 97", "When strong customer authentication is needed"),
-    ("RTS-4.", "Article 4", "The authentication code"),
-    ("RTS-5.", "Article 5", "Dynamic linking to amount and payee"),
-    ("RTS-6.", "Article 6", "Knowledge"),
-    ("RTS-7.", "Article 7", "Possession"),
-    ("RTS-8.", "Article 8", "Inherence"),
-    ("RTS-9.", "Article 9", "Independence of the elements"),
-    ("RTS-22.", "Article 22", "Confidentiality of credentials"),
-    ("RTS-23-", "Article 23", "Creation of credentials"),
-    ("RTS-24.", "Article 24", "Association with the user"),
-    ("RTS-25.", "Article 25", "Delivery and activation"),
-    ("RTS-26", "Article 26", "Renewal"),
-    ("RTS-27.", "Article 27", "Deactivation and revocation"),
-    ("RTS-28.", "Article 28", "Identification of the counterpart"),
-    ("RTS-29.", "Article 29", "Traceability"),
-    ("RTS-35.", "Article 35", "Security of sessions"),
-)
 GRADES: Final = {
     Grade.PROVED: (
         4,
@@ -62,7 +46,7 @@ VERDICTS: Final = {
         "?",
         "undetermined: an input is missing, unverifiable or stale, or a rule that this one needs did not pass",
     ),
-    "not_applicable": ("–", "not applicable: what the article is about did not occur"),
+    "not_applicable": ("–", "not applicable: the obligation cannot arise here"),
 }
 _METHODS: Final = {
     "passcode": "Passcode", "password": "Password", "pin": "PIN", "security-answers": "Security answers", "otp-sms": "Code by SMS",
@@ -134,7 +118,8 @@ def read(document: Verdict | dict[str, Any], bundle: Bundle) -> Reading:
             f"{method_in_words(c.method)}: {visible(c.reason)}" for c in candidates(scene) if c.state is not State.SHOWN
         ),
         tuple(
-            Group(name, title, tuple(r for r in rules if r.id.startswith(prefix))) for prefix, name, title in ARTICLES
+            Group(f"{'PSD2, ' if law == 'PSD2' else ''}Article {number}", title, _of_article(rules, f"{law}-{number}"))
+            for law, number, title in ARTICLES
         ),
         counts,
         tuple(rule for rule in rules if rule.verdict == "fail"),
@@ -166,6 +151,18 @@ def _opening(document: dict[str, Any], bundle: Bundle) -> Iterator[str]:
         yield "The key that signs this server's bundles is made from a seed: whoever knows the seed can sign."
     for line in (appraisal or document).get("differences", ()):
         yield f"Differs: {line}"
+
+
+def _of_article(rules: Iterable[Rule], name: str) -> tuple[Rule, ...]:
+    """The rules of one article."""
+    return tuple(rule for rule in rules if article_of(rule.id) == name)
+
+
+def settles(rule: Rule) -> str:
+    """What would settle a rule that failed or is open, in words; empty for one that is met, or that this version does not know."""
+    if rule.verdict not in ("fail", "undetermined"):
+        return ""
+    return next((visible(one.settles) for one in known_rules() if one.id == rule.id), "")
 
 
 def method_in_words(method: str) -> str:
@@ -399,18 +396,10 @@ def _judged_by(bundle: Bundle) -> Iterator[Fact]:
         )
     yield from _digest("Declarations, SHA-256", recorded.declarations_digest, bundle.grounds.config)
     yield Fact("Rule set when it was decided", visible(recorded.rule_set or NOT_RECORDED))
+    for one in bundle.config.declarations:
+        yield Fact(f"Declared of {visible(one.rule)}", visible(f"{one.statement} ({one.reference}, {one.date})"))
     for record in bundle.config.control_records:
         yield Fact(f"Control record: {visible(record.covers)}", visible(f"{record.reference}, {record.dated}"))
-    for policy in bundle.config.knowledge:
-        yield Fact(
-            f"Declared of {visible(policy.method)}",
-            visible(f"{policy.minimum_length} or more; {policy.throttle}; {policy.storage}"),
-        )
-    if bundle.config.biometrics is not None:
-        yield Fact(
-            "Declared of biometrics",
-            visible(f"{bundle.config.biometrics.false_accept_rate}; {bundle.config.biometrics.lockout}"),
-        )
 
 
 def _digest(label: str, digest: str | None, content: object) -> Iterator[Fact]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from device_keys.clock import rfc3339
+from device_keys.clock import parse_instant, rfc3339
 from device_keys.encoding import FormatError, b64url_decode, b64url_encode, member
 from device_keys.entropy import new_digits
 from device_keys.messages import Registration, parse_attestation_object, parse_client_data
@@ -141,7 +141,7 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
         unit.put_device(
             Device(device_id, session.dialect, session.user, digest, "active", unit.now, unit.now, document)
         )
-        _bind(unit, session, enrolment, credentials)
+        _bind(server, unit, session, enrolment, credentials)
         enrolment.state = "done"
         unit.put_enrolment(enrolment)
         if rules.enrolled is not None:
@@ -249,14 +249,27 @@ def _replace_devices(unit: UnitOfWork, session: Session) -> None:
             retire(unit, device, "replaced")
 
 
+def _shown(server: Server, session: Session) -> list[dict[str, Any]]:
+    """What this session showed (RTS Art. 24(2)(b)): the secret of its login, unless it was resumed, and the activation code."""
+    login = session.document.get("login") or {}
+    mine = "at" in login and parse_instant(login["at"]) >= session.created_at
+    secret = [{"method": login["method"]}] if mine else []
+    return [*secret, {"method": "otp-sms", "fixed_code": server.settings.fixed_otp is not None}]
+
+
 def _bind(
-    unit: UnitOfWork, session: Session, enrolment: Enrolment, credentials: list[tuple[CredentialFacts, str]]
+    server: Server,
+    unit: UnitOfWork,
+    session: Session,
+    enrolment: Enrolment,
+    credentials: list[tuple[CredentialFacts, str]],
 ) -> None:
     where = {"dialect": session.dialect, "user": session.user, "session": session.id, "transaction": enrolment.id}
     code_id = hashlib.sha256(b64url_decode(enrolment.document["challenge"])).hexdigest()
+    shown = _shown(server, session)
     unit.log(
         "sca_attempt", **where, challenge_id=code_id, outcome="accepted", method="ENROLMENT", internal_reason=[], public_problem_id="",
-        elements=["passcode" if session.dialect == "bank" else "password", "otp-sms"], trigger="c",
+        shown=shown, elements=[element["method"] for element in shown], trigger="c",
     )  # fmt: skip
     unit.log("code_accepted", **where, code_id=code_id, order_id=enrolment.id, trigger="c")
     for facts, fingerprint in credentials:
@@ -269,5 +282,6 @@ def _bind(
         )  # fmt: skip
         unit.log(
             "credential_activated", **where, **about, sca_ref=code_id, method="activation-code",
+            fixed_code=server.settings.fixed_otp is not None,
             code_expires_at=rfc3339(enrolment.expires_at),
         )  # fmt: skip

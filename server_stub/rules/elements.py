@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from server_stub.evidence import PriorElement
 from server_stub.rules.scene import DEVICE_CHECKS, Platform, Scene
 from server_stub.verdict import Category, Element, Grade, Outcome
 
@@ -32,8 +33,13 @@ _NO_ELEMENT: Final[dict[str, str]] = {
 _DOMAINS: Final[dict[str, str]] = {
     "passcode": "a secret that the server checks", "password": "a secret that the server checks", "pin": "a secret that the server checks",
     "security-answers": "a secret that the server checks", "otp-sms": "the SIM", "totp": "the authenticator app's seed",
-    "device-key": "the phone's key hardware", "biometric": "the biometric sensor",
+    "device-key": "the phone's key", "biometric": "the biometric sensor",
 }  # fmt: skip
+# Codes that a server draws: the same code for every challenge is no element, and whether it is must be on record.
+DRAWN: Final = frozenset({"otp-sms", "otp-email"})
+FIXED: Final = "a fixed code is no element: it is the same for every challenge"
+SHARED_KEY: Final = "the key is enrolled as another factor or on another device too"
+NOT_ON_RECORD: Final = "whether the code was drawn for this challenge, or is a fixed one, is not on record"
 # `uvm` user verification methods (FIDO registry) and their categories.
 _UVM: Final[dict[int, Category]] = {
     0x02: Category.INHERENCE, 0x08: Category.INHERENCE, 0x10: Category.INHERENCE, 0x40: Category.INHERENCE, 0x100: Category.INHERENCE,
@@ -117,6 +123,8 @@ def _secret(scene: Scene) -> list[Candidate]:
         State.CONTRADICTED if bad or secret.result != "right" else State.OPEN if open_ or not checks else State.SHOWN
     )
     reason = f"{bad.check} failed" if bad else "checked by the server"
+    if state is State.SHOWN and method in DRAWN and secret.fixed_code is not False:
+        state, reason = (State.CONTRADICTED, FIXED) if secret.fixed_code else (State.OPEN, NOT_ON_RECORD)
     findings = tuple(finding.check for finding in checks if finding.outcome is not Outcome.NOT_APPLICABLE)
     return [Candidate(category, method, Grade.LOGGED, state, True, reason, findings)]
 
@@ -125,10 +133,15 @@ def _prior(scene: Scene) -> list[Candidate]:
     """Elements shown earlier in the same session, reused (EBA Q&A 2018_4141): the latest of each method."""
     latest = {method_name(prior.method): prior for prior in scene.evidence.prior if prior.at <= scene.evidence.now}
     return [
-        Candidate(Category(prior.category), method, Grade.LOGGED, State.SHOWN, False, "shown earlier in this session")
-        for method, prior in latest.items()
-        if category_of(method) is Category(prior.category)
+        _reused(method, prior) for method, prior in latest.items() if category_of(method) is Category(prior.category)
     ]
+
+
+def _reused(method: str, prior: PriorElement) -> Candidate:
+    state, reason = State.SHOWN, "shown earlier in this session"
+    if method in DRAWN and prior.fixed_code is not False:
+        state, reason = (State.CONTRADICTED, FIXED) if prior.fixed_code else (State.OPEN, NOT_ON_RECORD)
+    return Candidate(Category(prior.category), method, Grade.LOGGED, state, False, reason)
 
 
 def _device(scene: Scene) -> list[Candidate]:
@@ -164,7 +177,7 @@ def _verified_user(scene: Scene, state: State) -> list[Candidate]:
     data, credential = scene.auth_data, scene.evidence.credential
     if data is None or credential is None or not scene.passed("assertion.user_verified"):
         return []
-    checks = scene.present("assertion.user_verified", "attestation.gate", "credential.factor")
+    checks = scene.among_passed("assertion.user_verified", "attestation.gate", "credential.factor")
     if credential.factor == "biometric":
         if scene.attested is Grade.PROVED and scene.passed("attestation.gate"):
             why = "the key's attestation says: a strong biometric for every use"

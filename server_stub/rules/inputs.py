@@ -1,4 +1,4 @@
-"""What a rule may read besides evidence, findings and log: declared policy facts, and what the server saw over the whole of its log.
+"""What a rule may read besides evidence, findings and log: what the operator declared, and what the server saw over the whole of its log.
 
 Nothing here is assumed: a fact that is absent (None, an empty tuple) leaves the rules that need it undetermined.
 """
@@ -9,26 +9,37 @@ from typing import Final
 
 import msgspec
 
-RULE_SET: Final = "eu-rts-2018-389@2023-07"
+from device_keys.clock import parse_instant
+from device_keys.encoding import FormatError
+from server_stub.rules.ruling import Declared
+
+# The law as in force since 25 July 2023; the second edition of how this product reads it.
+RULE_SET: Final = "eu-rts-2018-389@2023-07/2"
 
 
-class Declared(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
+class Recorded(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """Base: frozen, camelCase on the wire, unknown members refused."""
 
 
-class ControlRecord(Declared, frozen=True):
-    """An organisational document that exists: what it covers, where it is kept, and its date (ISO 8601).
+class Declaration(Recorded, frozen=True):
+    """What an operator states about one rule: in words, where it is written down, and its date (ISO 8601)."""
 
-    `covers`: key-management (Art. 22(3)), secure-processing (22(4)), clock-synchronisation (29(2)(c)) or staff-access (35(5)).
-    """
+    rule: str
+    statement: str
+    reference: str
+    date: str
+
+
+class ControlRecord(Recorded, frozen=True):
+    """A declaration in the form of older bundles: an organisational document, what it covers, where it is kept, its date."""
 
     covers: str
     reference: str
     dated: str
 
 
-class KnowledgePolicy(Declared, frozen=True):
-    """How the server handles one kind of secret: shortest length, how guessing is slowed, how it is stored."""
+class KnowledgePolicy(Recorded, frozen=True):
+    """A built-in value of older bundles; no rule reads it."""
 
     method: str
     minimum_length: int
@@ -36,17 +47,27 @@ class KnowledgePolicy(Declared, frozen=True):
     storage: str
 
 
-class BiometricPolicy(Declared, frozen=True):
-    """Declared quality of the sensors that are let in: the false-accept limit, and where it is written down."""
+class BiometricPolicy(Recorded, frozen=True):
+    """A built-in value of older bundles; no rule reads it."""
 
     false_accept_rate: str
     lockout: str
     reference: str
 
 
-class Config(Declared, frozen=True):
-    """The operator's declared facts. Control records are absent by default: their rules stay undetermined, and the report names them."""
+_COVERED: Final = {
+    "RTS-22.3": "key-management",
+    "RTS-22.4": "secure-processing",
+    "RTS-29.2.c": "clock-synchronisation",
+    "RTS-35.5": "staff-access",
+}
 
+
+class Config(Recorded, frozen=True):
+    """What the operator declared. The other members are built-in values of older bundles: readable, and read by no rule."""
+
+    declarations: tuple[Declaration, ...] = ()
+    control_records: tuple[ControlRecord, ...] = ()
     maximum_failures: int = 5
     idle_seconds: int = 300
     synced_credential: str = "reject"
@@ -55,33 +76,31 @@ class Config(Declared, frozen=True):
     knowledge: tuple[KnowledgePolicy, ...] = ()
     biometrics: BiometricPolicy | None = None
     token_storage: str | None = None
-    control_records: tuple[ControlRecord, ...] = ()
 
-    def control(self, covers: str) -> ControlRecord | None:
-        """The record that covers this duty, if there is one."""
-        return next((record for record in self.control_records if record.covers == covers), None)
-
-
-_THROTTLE: Final = "five consecutive failures, then blocked"
-_STORAGE: Final = "Argon2id, salted; no plain text"
-
-SERVER_CONFIG: Final = Config(
-    knowledge=(
-        KnowledgePolicy(method="passcode", minimum_length=6, throttle=_THROTTLE, storage=_STORAGE),
-        KnowledgePolicy(method="password", minimum_length=8, throttle=_THROTTLE, storage=_STORAGE),
-        KnowledgePolicy(method="pin", minimum_length=4, throttle=_THROTTLE, storage=_STORAGE),
-    ),
-    biometrics=BiometricPolicy(
-        false_accept_rate="at most 1 in 50,000 (Android Class 3, Touch ID; Face ID less)",
-        lockout="five failed matches in a row",
-        reference="Android Compatibility Definition, section 7.3.10; Apple Platform Security",
-    ),
-    token_storage="SHA-256 digests only",  # noqa: S106 (a description)
-)
-"""What this server declares of itself."""
+    def declared(self, rule: str) -> Declared | None:
+        """What the operator states about this rule; None where nothing is stated, or without a reference or a readable date."""
+        for one in self.declarations:
+            if one.rule == rule and one.reference and one.statement and _is_date(one.date):
+                return Declared(one.statement, one.reference, one.date)
+        for record in self.control_records:
+            if record.covers == _COVERED.get(rule) and record.reference and _is_date(record.dated):
+                return Declared(f"a control record on {record.covers}", record.reference, record.dated)
+        return None
 
 
-class Observations(Declared, frozen=True):
+def _is_date(text: str) -> bool:
+    try:
+        parse_instant(text if "T" in text else f"{text}T00:00:00Z")
+    except FormatError:
+        return False
+    return True
+
+
+SERVER_CONFIG: Final = Config()
+"""Without a file of declarations, nothing is declared."""
+
+
+class Observations(Recorded, frozen=True):
     """What the server saw over its whole log and store, beyond the extract; None: it did not look.
 
     `public_problem_ids`: the distinct public answers to failed, evaluated attempts of this dialect (Art. 4(3)(a)).

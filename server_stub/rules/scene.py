@@ -6,7 +6,7 @@ Values inside the assertion are handed out only where `assertion.signature` pass
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -29,7 +29,8 @@ from device_keys.orders import Order, read_order
 from server_stub.evidence import Evidence
 from server_stub.log_chain import LogEntry
 from server_stub.rules.inputs import NOTHING_OBSERVED, Config, Observations
-from server_stub.rules.ruling import Ruling
+from server_stub.rules.probes import Rejudge
+from server_stub.rules.ruling import FAIL, PASS, UNDETERMINED, Ruling, Seen, fails, passes, seen, unknown
 from server_stub.verdict import Finding, Grade, Outcome
 from server_stub.visible import noted
 
@@ -79,6 +80,7 @@ class Scene:
         *,
         accepted: bool = False,
         observed: Observations = NOTHING_OBSERVED,
+        rejudge: Rejudge | None = None,
     ) -> None:
         self.evidence = evidence
         self.findings = {finding.check: finding for finding in findings}
@@ -86,7 +88,25 @@ class Scene:
         self.config = config if config is not None else Config()
         self.accepted = accepted
         self.observed = observed
-        self.rulings: dict[str, Ruling] = {}
+        self.rejudge = rejudge
+        self.judge: Callable[[str], Ruling] = lambda rule: unknown(f"{rule} was not judged")
+        self._rulings: dict[str, Ruling] = {}
+
+    def ruling(self, rule: str) -> Ruling:
+        """The ruling of another rule, judged once."""
+        if rule not in self._rulings:
+            self._rulings[rule] = self.judge(rule)
+        return self._rulings[rule]
+
+    def together(self, *rules: str) -> Ruling:
+        """What several rules come to together: the first that failed, else the first that is open, else a pass by all of them."""
+        rulings = {rule: self.ruling(rule) for rule in rules}
+        for verdict in (FAIL, UNDETERMINED):
+            for rule, ruling in rulings.items():
+                if ruling.verdict == verdict:
+                    reason = f"it is no stronger than {rule}: {ruling.reason}"
+                    return Ruling(verdict, ruling.grade, reason, ruling.findings, capped_by=rule)
+        return passes(*(ruling for ruling in rulings.values() if ruling.verdict == PASS))
 
     # -- findings
 
@@ -126,6 +146,26 @@ class Scene:
             if outcome is not Outcome.PASS:
                 return f"{check}: {outcome.value.replace('_', ' ')}"
         return "nothing is missing"
+
+    def checked(self, *checks: str, grade: Grade = Grade.LOGGED) -> Seen:
+        """That these checks passed, as something seen; a check that is missing or did not pass leaves nothing seen."""
+        return seen(*(self.findings.get(check) for check in checks), grade=grade)
+
+    def among_passed(self, *checks: str) -> tuple[str, ...]:
+        """Those of these checks that passed: a pass names no others."""
+        return tuple(check for check in checks if self.outcome(check) is Outcome.PASS)
+
+    def blame(self, check: str, grade: Grade, *findings: str) -> Ruling:
+        """What a failed check means for the provider, who is judged for what it accepted: a refusal is no fault of its own."""
+        if self.accepted:
+            return fails(self.why(check), grade, *findings)
+        return unknown(f"{self.why(check)}; the step-up was refused", *findings)
+
+    @property
+    def no_code(self) -> str:
+        """That no code was accepted, and by which check it was refused."""
+        first = next((f.check for f in self.findings.values() if f.outcome is Outcome.FAIL), None)
+        return f"no code was accepted: {f'{first} refused the step-up' if first else 'the step-up was refused'}"
 
     # -- the device's evidence
 
@@ -240,6 +280,30 @@ class Scene:
         """Whether hardware attests that it made the key and keeps it."""
         return self.enrolled_as is Grade.PROVED and self.passed("attestation.key_origin", "attestation.security_level")
 
+    @property
+    def hardware_checks(self) -> tuple[str, ...]:
+        """The checks by which hardware vouches for the key, where it does."""
+        checks = ("attestation.key_origin", "attestation.security_level", *ANDROID_PROOF)
+        return self.among_passed(*checks) if self.in_hardware else ()
+
+    @cached_property
+    def altered(self) -> str:
+        """What an Android phone's own attestation says of its system where that is not as its maker left it, else empty."""
+        from device_keys.attestation.android_key import VerifiedBootState
+
+        trust = self.key_description.hardware_enforced.root_of_trust if self.key_description is not None else None
+        if trust is None:
+            return ""
+        state = trust.verified_boot_state
+        if state != VerifiedBootState.VERIFIED:
+            return f"boot state {VerifiedBootState(state).name.lower().replace('_', ' ')}"
+        return "" if trust.device_locked else "bootloader unlocked"
+
+    @cached_property
+    def software_key(self) -> bool:
+        """Whether an Android key's own attestation says that it lives in software."""
+        return self.key_description is not None and int(self.key_description.keymint_security_level) == 0
+
     def _bad_app_attest(self, *, per_assertion: bool) -> str | None:
         """The first App Attest check, of the enrolment or of this response, that failed or could not run."""
         bad = (Outcome.FAIL, Outcome.NOT_RUN)
@@ -336,14 +400,23 @@ class Scene:
         if self.binding is not None and self.binding.session not in ("", self.evidence.transaction.session):
             yield self.binding.session
 
-    def secret_paths(self) -> list[str]:
-        """Where the log extract or the response holds a member that is named like a secret and has a value."""
-        found = [path for entry in self.log for path in secret_paths(entry.fields, f"log {entry.seq}")]
+    def secret_paths(self, *, response_only: bool = False) -> list[str]:
+        """Where the response, or the log extract too, holds a member that is named like a secret and has a value."""
+        found = (
+            [] if response_only else [p for entry in self.log for p in secret_paths(entry.fields, f"log {entry.seq}")]
+        )
         if self.assertion is not None:
             found += secret_paths(self.assertion.extensions, "clientExtensionResults")
         if self.client_data is not None:
             found += secret_paths(self.client_data.device, "clientDataJSON.device")
         return found
+
+    @property
+    def secret_found_in(self) -> tuple[str, ...] | None:
+        """Where the server found the value of a secret of this call, as a whole value outside the order; None: nobody looked."""
+        entry = self.attempt_entry
+        found = entry.fields.get("secret_found_in") if entry is not None else None
+        return tuple(map(str, found)) if isinstance(found, list | tuple) else None
 
 
 def _failure(finding: Finding) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_keys.orders import read_order
@@ -133,6 +133,7 @@ ours = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(payload=ours | st.lists(ours, min_size=1, max_size=4).map(lambda items: {"payments": items}))
 def test_every_change_is_a_true_one(payload: dict[str, Any]) -> None:
     """Whatever the order: a changed one is readable and says something else, so no honest payment can fail for a change that is none."""
@@ -192,13 +193,10 @@ def test_checks_that_notice_every_change_pass_the_rule(step_up: Any) -> None:
     assert len({str(payload) for payload in asked}) == 6
 
 
-def test_a_signed_challenge_that_commits_to_nothing_is_found_out(step_up: Any, signed: Any) -> None:
+def test_a_signed_challenge_that_commits_to_nothing_is_found_out(step_up: Any) -> None:
     """A response whose payment member matches a changed order as well as its challenge does: the probe notices the member."""
     stage = step_up()
-    order = {"payeeName": "bda Lovelace", "total": {"currency": "GBP", "value": "10.00"}}
-    stage.bend(assertion=signed(stage.evidence.transaction.payload, "PASSCODE", payment=order))
-    rule = stage.rule("RTS-5.1.d")
-    assert rule.verdict == "pass", "neither the original nor this changed name is 'ada Lovelace'"
-    order["payeeName"] = "ada Lovelace"
-    stage.bend(assertion=signed(stage.evidence.transaction.payload, "PASSCODE", payment=order))
-    assert stage.rule("RTS-5.1.d").verdict == "fail"
+    order = {"payeeName": "bCME Ltd", "total": {"currency": "GBP", "value": "10.00"}}
+    rule = stage.sign(payment=order).rule("RTS-5.1.d")
+    assert rule.verdict == "pass", "neither the original nor this changed name is 'aCME Ltd'"
+    assert stage.sign(payment={**order, "payeeName": "aCME Ltd"}).rule("RTS-5.1.d").verdict == "fail"

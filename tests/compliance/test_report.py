@@ -14,7 +14,7 @@ from server_stub.bundle import Bundle, build_bundle, read_bundle
 from server_stub.evidence_key import EvidenceKey
 from server_stub.policy import STRICT
 from server_stub.report import meter, render_html, render_text
-from server_stub.rules.table import rules
+from server_stub.rules.registry import rules
 from server_stub.trust import load_trust
 from server_stub.verdict import Grade, Verdict
 from server_stub.visible import mixed_scripts, noted, visible

@@ -14,13 +14,20 @@ from server_stub.compliance import elements, judge_compliance
 from server_stub.evidence_key import EvidenceKey
 from server_stub.policy import STRICT
 from server_stub.report import render_html
-from server_stub.rules.table import rules
+from server_stub.rules.registry import rules
 from server_stub.trust import load_trust
 from server_stub.verdict import Outcome, Verdict
 
 TRUST = load_trust()
 KEY = EvidenceKey(bytes(32))
 COUNT = len(rules())
+KINDS = [
+    "Android, passcode",
+    "Android, biometric",
+    "iPhone, biometric",
+    "emulator, passcode, lenient",
+    "Weavr, payment by SMS",
+]
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -35,7 +42,8 @@ values = st.recursive(
 FIELDS = [
     "outcome", "attempt", "challenge_id", "credential_id", "public_problem_id", "elements", "masked_input", "method", "code_id", "sca_ref",
     "channels", "until", "basis", "trigger", "amount_minor", "payee_id", "kind", "tls", "device_kind", "verdict", "proof_ref", "device_id",
-    "code_expires_at", "status_updated_at", "bound_elsewhere", "in_person_ref",
+    "code_expires_at", "status_updated_at", "bound_elsewhere", "in_person_ref", "shown", "fixed_code", "secret_found_in", "length_class",
+    "feature", "channel", "verified_by", "third_party", "article", "action", "internal_reason", "order_hash",
 ]  # fmt: skip
 payloads = (
     st.none()
@@ -49,9 +57,7 @@ payloads = (
 def test_every_rule_answers_whatever_the_log_the_findings_and_the_assertion_say(
     step_up: Callable[..., Any], data: st.DataObject
 ) -> None:
-    stage = step_up(
-        data.draw(st.sampled_from(["android", "iphone", "self"])), data.draw(st.sampled_from(["PASSCODE", "BIOMETRIC"]))
-    )
+    stage = step_up(data.draw(st.sampled_from(KINDS)))
     entries = [
         msgspec.structs.replace(entry, at=data.draw(st.sampled_from([entry.at, "", "soon"])),
                                 fields={**entry.fields, **data.draw(st.dictionaries(st.sampled_from(FIELDS), values, max_size=3))})
@@ -73,7 +79,7 @@ def test_every_rule_answers_whatever_the_log_the_findings_and_the_assertion_say(
 @settings(max_examples=15)
 @given(data=st.data())
 def test_every_report_can_be_written(step_up: Callable[..., Any], data: st.DataObject) -> None:
-    stage = step_up(data.draw(st.sampled_from(["android", "iphone", "self"])))
+    stage = step_up(data.draw(st.sampled_from(KINDS)))
     transaction = msgspec.structs.replace(stage.evidence.transaction, payload=data.draw(payloads))
     stage.bend(
         transaction=transaction, assertion=data.draw(st.sampled_from([stage.evidence.assertion, None, "", "{}", "[1]"]))

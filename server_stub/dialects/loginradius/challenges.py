@@ -100,7 +100,7 @@ def judge(
     transaction = observed.transaction or open_challenge(unit, session, purpose, method, LOGINRADIUS.step_up_life)
     public = codes.of(observed.result)
     this = Try(
-        method=method, problem=str(public), secret=SecretFacts(kind=observed.kind, result=observed.result, channel=observed.channel),
+        method=method, problem=str(public), secret=_seen(server, observed),
         device_required=False, transport=call.transport, prior=prior_elements(session), rule=lock_rule(user),  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust)
@@ -116,6 +116,16 @@ def judge(
     if decision.stage == "blocked":
         return lock_reply(user, unit.now) or error(public)
     return error(public)
+
+
+def _seen(server: Server, observed: Observed) -> SecretFacts:
+    """What the server saw of the secret; of a code that travels, how it was made too."""
+    drawn = observed.kind in ("otp-sms", "otp-email")
+    fixed = server.settings.fixed_otp is not None if drawn else None
+    seeded = server.settings.seed is not None if drawn else None
+    return SecretFacts(
+        kind=observed.kind, result=observed.result, channel=observed.channel, fixed_code=fixed, seeded=seeded
+    )
 
 
 def _user_of(unit: UnitOfWork, session: Session) -> User:

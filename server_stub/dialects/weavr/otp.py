@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from device_keys.messages import Kind
-from server_stub.codes import issue_code, judge_code, read_code
+from server_stub.codes import CodeResult, issue_code, judge_code, read_code
 from server_stub.delivery import send
 from server_stub.dialects.weavr.constants import LOCK_RULE, SMS, WEAVR
 from server_stub.dialects.weavr.gate import Visit
@@ -74,12 +74,24 @@ def judge(visit: Visit, transaction: Transaction, code: str) -> str | None:
     before = transaction.state
     this = Try(
         method="OTP_SMS", problem=_ladder(visit.user.failures + 1), device_required=False, prior=prior_elements(visit.session),
-        secret=SecretFacts(kind="otp-sms", result=result, channel="sms"), transport=visit.call.transport, rule=LOCK_RULE,  # type: ignore[arg-type]
+        secret=_observed(visit, result), transport=visit.call.transport, rule=LOCK_RULE,  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(
         visit.unit, transaction, visit.session, this, policy=visit.server.policy, trust=visit.server.trust
     )
     return _told(visit, transaction, decision, before)
+
+
+def _observed(visit: Visit, result: CodeResult) -> SecretFacts:
+    """What the server saw of the code, and how it made it."""
+    settings = visit.server.settings
+    return SecretFacts(
+        kind="otp-sms",
+        result=result,
+        channel="sms",
+        fixed_code=settings.fixed_otp is not None,
+        seeded=settings.seed is not None,
+    )
 
 
 def _told(visit: Visit, transaction: Transaction, decision: Decision, before: str) -> str | None:
