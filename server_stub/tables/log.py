@@ -26,10 +26,28 @@ class _Hashed(msgspec.Struct):
 _HASH: Final = msgspec.json.Decoder(_Hashed)
 # Before any row, one that somebody forged included.
 _FIRST: Final = -(2**63)
-_FAILURES: Final = frozenset({
-    "sca_attempt", "block_temp", "alert_before_permanent", "block_permanent", "unblock", "code_accepted",
-})  # fmt: skip
-_MOST_FAILURES: Final = 200
+_OF_THE_USER: Final = frozenset(
+    {
+        "sca_attempt",
+        "login_failed",
+        "action_refused",
+        "block_temp",
+        "alert_before_permanent",
+        "block_permanent",
+        "unblock",
+        "code_accepted",
+        "session_started",
+        "secret_set",
+        "delivery",
+        "credential_bound",
+        "credential_renewed",
+        "credential_suspended",
+        "credential_revoked",
+        "device_released",
+        "attestation_evaluated",
+    }
+)
+_MOST: Final = 200
 
 
 class Log(Unit):
@@ -85,12 +103,12 @@ class Log(Unit):
         self, dialect: str, user: str, transactions: Collection[str], sessions: Collection[str], up_to: int
     ) -> tuple[LogEntry, ...]:
         """What a verdict may read of a user's entries, up to number `up_to`: those of the transactions (an enrolment counts as one) and
-        sessions, and the newest about failures and blocks. Found by what the entries say. Raises LogDamaged.
+        sessions, and the newest about its failures, blocks, logins and credentials. Found by what the entries say. Raises LogDamaged.
         """
         entries = [_read(row) for row in self.sql.all("log_of_user", dialect=dialect, user=user, up_to=up_to)]
-        failures = [entry.seq for entry in entries if entry.event in _FAILURES][-_MOST_FAILURES:]
+        others = [entry.seq for entry in entries if entry.event in _OF_THE_USER][-_MOST:]
         near = {entry.seq for entry in entries if entry.transaction in transactions or entry.session in sessions}
-        wanted = near.union(failures)
+        wanted = near.union(others)
         extract = tuple(entry for entry in entries if entry.seq in wanted)
         for entry in extract:
             if entry_hash(entry) != entry.hash:

@@ -33,7 +33,7 @@ from server_stub.trust import NamedPem, Trust, load_trust
 from server_stub.verdict import Grade
 from tests.support.bundles import as_the_old_form, resealed
 
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TRUST = load_trust()
 KEY = EvidenceKey(bytes(range(32)))
 OTHER_KEY = EvidenceKey(bytes(32))
@@ -112,7 +112,7 @@ def test_an_appraisal_with_the_key_is_the_servers_verdict_byte_for_byte(step_up:
         tuple(stage.log),
         policy=STRICT,
         trust=TRUST,
-        decided_at="2026-11-22T10:00:00.000000Z",
+        decided_at="2026-03-02T12:00:00.000000Z",
         observed=stage.observed,
     )
     offline = appraise(read_bundle(made), server_key=KEY.public)
@@ -151,7 +151,7 @@ def test_another_instant_or_policy_is_judged_anew(made: bytes) -> None:
     """`appraise --now`, `--policy`."""
     bundle = read_bundle(made)
     later = appraise(bundle, now=NOW + timedelta(minutes=10)).verdict
-    assert later.decided_at == "2026-11-22T10:10:00.000000Z"
+    assert later.decided_at == "2026-03-02T12:10:00.000000Z"
     assert later.finding("transaction.live").outcome == "fail"
     assert appraise(bundle).verdict.finding("transaction.live").outcome == "pass"
     other = appraise(bundle, policy="lenient")
@@ -370,7 +370,7 @@ def altered(document: Any, path: tuple[Any, ...], draw: Any) -> Any:
 
 OTHERS = (
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=12)
-    | st.sampled_from(["right", "wrong", "2026-11-22T10:00:00Z", "strict", [], {}])
+    | st.sampled_from(["right", "wrong", "2026-03-02T12:00:00Z", "strict", [], {}])
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Every kind of step-up against every rule: `matrix.json`, cell by cell, with the reason for each pass and each failure.
 
-The table was reviewed against the law's text. A change of a rule, or of what is written when a step-up happens, shows here as changed cells:
+The table was reviewed against the law's text. A change of a rule, or of what is written in a step-up, shows here as changed cells:
 review them, then write the table anew with `python -m tests.compliance.test_matrix`.
 """
 

@@ -104,7 +104,7 @@ def test_the_headline_answers_the_three_questions(step_up: Any, name: str) -> No
     assert ("✓ ACCEPTED" if verdict.accepted else "✗ REFUSED") in text
     answer = {"pass": "✓ YES", "fail": "✗ NO", "undetermined": "? UNDETERMINED"}[verdict.compliance.two_factor]
     assert answer in text
-    assert "10.00 GBP to Ada Lovelace" in text
+    assert "10.00 GBP to ACME Ltd" in text
 
 
 def test_text_from_outside_is_never_markup(step_up: Any) -> None:

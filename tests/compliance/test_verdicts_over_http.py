@@ -143,9 +143,9 @@ def test_a_wrong_passcode_is_a_plain_failure(server: httpx2.Client, phone: Calla
     transaction, verdict = latest(server)
     rules = {rule["id"]: rule for rule in verdict["compliance"]["rules"]}
     assert [f["check"] for f in verdict["findings"] if f["outcome"] == "fail"] == ["secret.correct"]
-    assert verdict["compliance"]["twoFactor"] == "fail"
-    assert rules["RTS-4.1-elements"]["verdict"] == "fail"
-    assert "device-key" in rules["RTS-4.1-elements"]["reason"]
+    assert verdict["compliance"]["twoFactor"] == "undetermined"
+    assert rules["RTS-4.1-elements"]["verdict"] == "undetermined"
+    assert rules["RTS-4.1-elements"]["reason"] == "no code was accepted: secret.correct refused the step-up"
     assert rules["RTS-4.3.a"]["verdict"] == "pass"
     raw = server.get(f"/_stub/transactions/{transaction}/evidence").content
     assert json.dumps(appraised(server, raw)) == json.dumps(verdict)

@@ -15,7 +15,7 @@ from server_stub.app import create_app
 from server_stub.database import open_database
 from server_stub.evidence import Evidence
 from server_stub.log_chain import LogEntry
-from server_stub.rules.code import five_failures
+from server_stub.rules.article_4 import five_failures
 from server_stub.rules.scene import Scene
 from server_stub.server import Server, Settings
 from server_stub.store import Store
