@@ -37,7 +37,8 @@ from server_stub.verdict import Verdict
 
 from ..in_process import InProcessClient
 from ..loginradius.conftest import EMAIL, PASSWORD, Client
-from ..server.conftest import NOON, NUMBER, ORDER, PASSCODE, URL, USER, Bank, Handset
+from ..server.conftest import NUMBER, ORDER, PASSCODE, USER, Bank
+from ..support.server import NOON, URL, Handset
 from ..weavr.conftest import Api, World
 
 BATCH = {
@@ -135,7 +136,7 @@ class Play:
 
     def weavr(self) -> tuple[World, Api]:
         http = self.serve("weavr")
-        world = World(self.made["server"], http)
+        world = World(http=http, server=self.made["server"])
         api = world.client()
         assert api.login().status_code == 200
         return world, api

@@ -22,7 +22,8 @@ from server_stub.store import Store
 from server_stub.trust import load_trust
 
 from ..in_process import InProcessClient
-from .conftest import NOON, URL, USER, Bank, Handset
+from ..support.server import NOON, URL, Handset
+from .conftest import USER, Bank
 
 WRONG = {"username": USER, "passcode": "000000"}
 NOBODY = "8a0c2b1e-0000-4000-8000-000000000000"
