@@ -89,7 +89,7 @@ async def large(camera: Camera, url: str) -> None:
     await camera.sees("Make a test payment")
     await camera.pilot.press("enter")
     await camera.at("Approval")
-    await camera.sees("issued: no step-up call")
+    await camera.sees("not judged yet (issued)")
     await camera.take("approval")
     await camera.pilot.press("b")
     await camera.sees("a payment approved")
