@@ -23,6 +23,15 @@ class _Hashed(msgspec.Struct):
     hash: str
 
 
+class _Place(msgspec.Struct):
+    """All that choosing an extract needs of an entry; those that are chosen are read whole."""
+
+    event: str
+    session: str
+    transaction: str
+
+
+_PLACE: Final = msgspec.json.Decoder(_Place)
 _HASH: Final = msgspec.json.Decoder(_Hashed)
 # Before any row, one that somebody forged included.
 _FIRST: Final = -(2**63)
@@ -105,11 +114,11 @@ class Log(Unit):
         """What a verdict may read of a user's entries, up to number `up_to`: those of the transactions (an enrolment counts as one) and
         sessions, and the newest about its failures, blocks, logins and credentials. Found by what the entries say. Raises LogDamaged.
         """
-        entries = [_read(row) for row in self.sql.all("log_of_user", dialect=dialect, user=user, up_to=up_to)]
-        others = [entry.seq for entry in entries if entry.event in _OF_THE_USER][-_MOST:]
-        near = {entry.seq for entry in entries if entry.transaction in transactions or entry.session in sessions}
-        wanted = near.union(others)
-        extract = tuple(entry for entry in entries if entry.seq in wanted)
+        rows = self.sql.all("log_of_user", dialect=dialect, user=user, up_to=up_to)
+        places = [_place(row) for row in rows]
+        others = [number for number, place in enumerate(places) if place.event in _OF_THE_USER][-_MOST:]
+        near = [n for n, place in enumerate(places) if place.transaction in transactions or place.session in sessions]
+        extract = tuple(_read(rows[number]) for number in sorted({*others, *near}))
         for entry in extract:
             if entry_hash(entry) != entry.hash:
                 raise LogDamaged(f"entry {entry.seq} of the log does not have the hash that was kept with it")
@@ -118,6 +127,13 @@ class Log(Unit):
     def failed_attempts(self, dialect: str, up_to: int) -> list[LogEntry]:
         """The newest attempts of a dialect, up to number `up_to`, newest first."""
         return [_read(row) for row in self.sql.all("failed_attempts", dialect=dialect, up_to=up_to)]
+
+
+def _place(row: Row) -> _Place:
+    try:
+        return _PLACE.decode(row[1])
+    except msgspec.DecodeError as error:
+        raise LogDamaged(f"entry {row[0]} of the log is not as it was written") from error
 
 
 def _read(row: Row) -> LogEntry:
