@@ -52,7 +52,8 @@ def _bound_code(scene: Scene, grade: Grade) -> Ruling:
     if scene.device:
         if not scene.passed("binding.order"):
             return unknown(scene.why("binding.order"))
-        return passes(scene.checked("binding.order", *scene.hardware_checks, grade=grade))
+        vouching = scene.hardware_checks if grade is Grade.PROVED else ()
+        return passes(scene.checked("binding.order", *vouching, grade=grade))
     made = _made_for(scene)
     if made is None:
         return unknown(_NO_LINK)

@@ -7,7 +7,7 @@ from typing import Final
 from server_stub.rules.article_6 import used
 from server_stub.rules.registry import rule
 from server_stub.rules.ruling import Ruling, Why, absent, fails, passes, unknown
-from server_stub.rules.scene import IOS_PROOF, Platform, Scene
+from server_stub.rules.scene import ANDROID_PROOF, IOS_PROOF, Platform, Scene
 from server_stub.verdict import Category, Grade
 
 _SOURCE: Final = "Delegated Regulation (EU) 2018/389, Art. 7"
@@ -64,7 +64,7 @@ def possession_guarded(scene: Scene) -> Ruling:
         )
     if not scene.passed("attestation.gate"):
         return unknown(scene.why("attestation.gate"))
-    checks = ("credential.active", "assertion.user_verified", "attestation.gate", *scene.hardware_checks)
+    checks = ("credential.active", "assertion.user_verified", "attestation.gate", *scene.among_passed(*ANDROID_PROOF))
     return passes(scene.checked(*checks, grade=scene.attested), reason="the key itself asks for its user each time")
 
 
@@ -99,7 +99,7 @@ def possession_unique(scene: Scene) -> Ruling:
         return unknown("a synced passkey can be on other devices too; no ruling says whether that is possession")
     if scene.attested is Grade.NONE:
         return unknown(scene.attestation_why)
-    made = scene.failed("attestation.key_origin", "attestation.security_level")
+    made = scene.failed("attestation.key_origin", "attestation.security_level", "assertion.backup_eligibility")
     if made is not None:
         return fails(scene.why(made), scene.attested, made)
     if not vouching(scene):

@@ -11,7 +11,7 @@ from server_stub.rules.article_7 import vouching
 from server_stub.rules.elements import SHARED_KEY, State, candidates, trust_domain
 from server_stub.rules.registry import rule
 from server_stub.rules.ruling import Ruling, fails, passes, seen, unexercised, unknown, weakest
-from server_stub.rules.scene import Platform, Scene
+from server_stub.rules.scene import ANDROID_PROOF, Platform, Scene
 from server_stub.verdict import Category, Grade
 
 _SOURCE: Final = "Delegated Regulation (EU) 2018/389, Art. 9"
@@ -64,7 +64,7 @@ def independent(scene: Scene) -> Ruling:
         if not vouching(scene):
             return unknown("biometric and key: nothing shows that either lives in secure hardware")
         words = f"{said}; both in the phone's secure hardware, kept apart as its maker says"
-        return passes(elements_seen(scene, found, Grade.DECLARED), reason=words)
+        return passes(scene.checked(*vouching(scene), grade=Grade.DECLARED), reason=words)
     if "device-key" in methods and scene.device and not vouching(scene):
         return unknown("nothing shows that the key lives in hardware, apart from where the secret is typed")
     grade = weakest((Grade.LOGGED, *(candidate.grade for candidate in shown)))
@@ -172,7 +172,8 @@ def alteration_detected(scene: Scene) -> Ruling:
     passed = scene.among_passed(*present)
     if scene.platform is Platform.ANDROID and not set(_ANDROID) <= set(passed):
         return unknown(scene.why(*_ANDROID))
-    return passes(scene.checked(*passed, *vouching(scene), grade=scene.attested))
+    proof = scene.among_passed(*ANDROID_PROOF) if scene.platform is Platform.ANDROID else vouching(scene)
+    return passes(scene.checked(*passed, *proof, grade=scene.attested))
 
 
 @rule(

@@ -106,7 +106,9 @@ class Scene:
                 if ruling.verdict == verdict:
                     reason = f"it is no stronger than {rule}: {ruling.reason}"
                     return Ruling(verdict, ruling.grade, reason, ruling.findings, capped_by=rule)
-        return passes(*(ruling for ruling in rulings.values() if ruling.verdict == PASS))
+        met = {rule: ruling for rule, ruling in rulings.items() if ruling.verdict == PASS}
+        # It rests on rules, and names them; what each of those rests on stands there.
+        return passes(*met.values(), reason=f"rests on {', '.join(met)}")._replace(findings=())
 
     # -- findings
 
