@@ -28,6 +28,11 @@ def vouching(scene: Scene) -> tuple[str, ...]:
     return scene.hardware_checks or (scene.among_passed(*IOS_PROOF) if vouched else ())
 
 
+def attesting(scene: Scene) -> tuple[str, ...]:
+    """The checks by which the attestation itself stands, whatever it says of the key."""
+    return scene.among_passed(*(ANDROID_PROOF if scene.platform is Platform.ANDROID else IOS_PROOF))
+
+
 @rule(
     "RTS-7.1",
     obligation="measures mitigate the risk that the possession element is used by others",
@@ -64,7 +69,7 @@ def possession_guarded(scene: Scene) -> Ruling:
         )
     if not scene.passed("attestation.gate"):
         return unknown(scene.why("attestation.gate"))
-    checks = ("credential.active", "assertion.user_verified", "attestation.gate", *scene.among_passed(*ANDROID_PROOF))
+    checks = ("credential.active", "assertion.user_verified", "attestation.gate", *attesting(scene))
     return passes(scene.checked(*checks, grade=scene.attested), reason="the key itself asks for its user each time")
 
 

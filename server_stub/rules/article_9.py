@@ -7,11 +7,11 @@ from typing import Final
 
 from server_stub.rules.article_4 import elements_seen
 from server_stub.rules.article_6 import used
-from server_stub.rules.article_7 import vouching
+from server_stub.rules.article_7 import attesting, vouching
 from server_stub.rules.elements import SHARED_KEY, State, candidates, trust_domain
 from server_stub.rules.registry import rule
 from server_stub.rules.ruling import Ruling, fails, passes, seen, unexercised, unknown, weakest
-from server_stub.rules.scene import ANDROID_PROOF, Platform, Scene
+from server_stub.rules.scene import Platform, Scene
 from server_stub.verdict import Category, Grade
 
 _SOURCE: Final = "Delegated Regulation (EU) 2018/389, Art. 9"
@@ -139,7 +139,7 @@ def separate_environment(scene: Scene) -> Ruling:
         return unknown(
             "the key is in secure hardware; the secret was typed outside it, and nothing says how that is kept apart"
         )
-    return passes(scene.checked(check, *vouching(scene), grade=scene.attested))
+    return passes(scene.checked(check, *attesting(scene), grade=scene.attested))
 
 
 @rule(
@@ -172,8 +172,7 @@ def alteration_detected(scene: Scene) -> Ruling:
     passed = scene.among_passed(*present)
     if scene.platform is Platform.ANDROID and not set(_ANDROID) <= set(passed):
         return unknown(scene.why(*_ANDROID))
-    proof = scene.among_passed(*ANDROID_PROOF) if scene.platform is Platform.ANDROID else vouching(scene)
-    return passes(scene.checked(*passed, *proof, grade=scene.attested))
+    return passes(scene.checked(*passed, *attesting(scene), grade=scene.attested))
 
 
 @rule(
