@@ -67,12 +67,13 @@ class Payment:
 
 @dataclass
 class Evidence:
-    """What the phone signed once, for one payment."""
+    """What the phone signed once, for one payment: `number` says in which order, as the key's counter does."""
 
     payment: Payment
     method: str
     header: str
     expires: datetime
+    number: int
     approval: approving.Approval = field(repr=False)
     spent: bool = False
 
@@ -88,17 +89,21 @@ class ServerAgainstModel(RuleBasedStateMachine):
         """Over memory; a sub-class takes another database."""
         return world_of("pixel-9", False)
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(target=logins)
+    def begin(self) -> Login:
         self.world = self.new_world().restore()
         self.stranger = Bank(self.world, STRANGER, "222333")
         self.now = datetime.fromisoformat(NOON)
         self.failures = self.blocks = 0
         self.blocked_until: datetime | None = None
         self.blocked_for_good = False
+        self.signatures, self.newest = 0, dict.fromkeys(FACTORS, 0)
         self.all: list[Payment] = []
         self.paid: list[Payment] = []
         self.read: dict[tuple[str, int], Any] = {}
+        client = Bank(self.world)
+        assert client.login().status_code == 200
+        return Login(client, self.now)
 
     # --- the model ------------------------------------------------------------------------------------------------------
 
@@ -159,7 +164,9 @@ class ServerAgainstModel(RuleBasedStateMachine):
             assert not open_
             return multiple()
         assert open_
-        return Evidence(payment, method, approval.assertion.to_header(), self.now + LIFE_OF_A_NONCE, approval)
+        self.signatures += 1
+        header = approval.assertion.to_header()
+        return Evidence(payment, method, header, self.now + LIFE_OF_A_NONCE, self.signatures, approval)
 
     @rule(evidence=signed)
     def deliver(self, evidence: Evidence) -> None:
@@ -183,6 +190,32 @@ class ServerAgainstModel(RuleBasedStateMachine):
             return
         assert open_
         payment.delivered, payment.declined = None, True
+
+    @rule(target=payments, login=logins, minor=st.integers(1, 99_999), method=st.sampled_from(sorted(FACTORS)))
+    def buy(self, login: Login, minor: int, method: str) -> Any:
+        """The whole of a payment, without a pause."""
+        payment = self.ask(login, minor, "ACME Ltd")
+        evidence = self.sign(payment, method) if isinstance(payment, Payment) else None
+        if not isinstance(evidence, Evidence):
+            return payment
+        self.step_up_with_a_header(evidence, True)
+        self.pay(payment, False)
+        return payment
+
+    @rule(payment=payments, times=st.integers(2, MOST_DECLINES))
+    def decline_again_and_again(self, payment: Payment, times: int) -> None:
+        """A pushed step-up that the customer refuses each time: it is refused, it counts as no failure, and the fifth ends it."""
+        for _ in range(times):
+            self.decline(payment)
+            self.step_up_with_what_was_delivered(payment, "PASSCODE", False)
+
+    @rule(payment=payments, times=st.integers(2, MOST_FAILURES))
+    def guess(self, payment: Payment, times: int) -> None:
+        """Wrong passcodes with signatures of the customer's own phone, as somebody would who has both phone and login."""
+        for _ in range(times):
+            evidence = self.sign(payment, "PASSCODE")
+            if isinstance(evidence, Evidence):
+                self.step_up_with_a_header(evidence, False)
 
     @rule(evidence=signed, right=st.booleans() | st.just(True))
     def step_up_with_a_header(self, evidence: Evidence, right: bool) -> None:
@@ -210,6 +243,7 @@ class ServerAgainstModel(RuleBasedStateMachine):
             and not evidence.spent
             and self.now < evidence.expires
             and evidence.method == method
+            and evidence.number > self.newest[method]  # a counter that went back may be a copy of the key
             and (right or method == "BIOMETRIC")
         )
         answer = payment.login.client.step_up(payment.id, method, header, None if right else "000000")
@@ -229,6 +263,8 @@ class ServerAgainstModel(RuleBasedStateMachine):
         if not good:
             self.failed()
             return
+        assert evidence is not None
+        self.newest[method] = evidence.number
         self.failures, self.blocks, self.blocked_until = 0, 0, None
         payment.state, payment.expires = "verified", self.now + LIFE_WHEN_VERIFIED
 

@@ -25,10 +25,17 @@ from server_stub.evidence import Evidence
 from server_stub.evidence_key import read_public_key
 from server_stub.report import render_html, render_text
 from server_stub.report_words import VERDICTS
-from server_stub.verdict import Compliance, Finding, Outcome, Verdict
+from server_stub.rules.inputs import NOTHING_OBSERVED
+from server_stub.verdict import Compliance, Finding, Outcome, Rule, Verdict
 
 from .stories import Told
 from .worlds import World
+
+# Rules that speak of a code that was accepted: a refused step-up has none.
+ABOUT_AN_ACCEPTED_CODE: Final = (
+    "PSD2-97.1", "PSD2-97.2", "PSD2-72.1", "RTS-4.1-elements", "RTS-5.1.a", "RTS-5.1.b", "RTS-5.1.c", "RTS-5.2.a", "RTS-5.2.b",
+    "RTS-5.3.a", "RTS-5.3.b",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,10 +125,51 @@ def no_honest_run_fails_a_rule(it: Judged) -> None:
         assert it.verdict.compliance.two_factor != "fail", str(it)
 
 
+def no_rule_passes_untested(it: Judged) -> None:
+    """A pass that names findings names one that passed; and had those that it names failed, the ruling would be another."""
+    outcomes = {finding.check: finding.outcome for finding in it.verdict.findings}
+    reported = {rule.id: _ruling(rule) for rule in it.compliance(rejudge=None).rules}
+    for rule in it.rules("pass"):
+        if not rule.findings:
+            continue
+        named = {check for check in rule.findings if outcomes[check] is Outcome.PASS}
+        assert named, f"{rule.id} passes by {rule.findings}, none of which passed: {it}"
+        flipped = tuple(
+            msgspec.structs.replace(f, outcome=Outcome.FAIL) if f.check in named else f for f in it.verdict.findings
+        )
+        (again,) = [found for found in it.compliance(findings=flipped, rejudge=None).rules if found.id == rule.id]
+        assert _ruling(again) != reported[rule.id], f"{rule.id} stays as it is when {sorted(named)} failed: {it}"
+
+
+def _ruling(rule: Rule) -> tuple[str, str, str | None]:
+    return rule.verdict, rule.grade.value, rule.reason
+
+
+def nothing_passes_where_nothing_is_on_record(it: Judged) -> None:
+    """No log, no finding that ran, no evidence: no rule passes."""
+    bare = msgspec.structs.replace(
+        it.bundle.evidence,
+        assertion=None,
+        credential=None,
+        nonce=None,
+        secret=None,
+        prior=(),
+        transport="http-loopback",
+    )
+    not_run = tuple(msgspec.structs.replace(f, outcome=Outcome.NOT_RUN) for f in it.verdict.findings)
+    report = it.compliance(bare, not_run, log=(), observed=NOTHING_OBSERVED)
+    passing = [rule.id for rule in report.rules if rule.verdict == "pass"]
+    assert not passing, f"{passing} pass: {it}"
+    assert report.two_factor != "pass", str(it)
+
+
 def changes_are_tried_before_they_are_said_to_be_noticed(it: Judged) -> None:
-    """RTS-5.1.d passes only after an order of another amount and one of another payee were refused by the server's own checks."""
-    passes = {rule.id for rule in it.rules("pass")}
-    if "RTS-5.1.d" not in passes:
+    """RTS-5.1.d passes where another amount and another payee were tried and refused, or where such a change is what was refused."""
+    if "RTS-5.1.d" not in {rule.id for rule in it.rules("pass")}:
+        return
+    if not it.verdict.accepted:
+        failed = [f.check for f in it.verdict.findings if f.outcome is Outcome.FAIL]
+        assert any(check.startswith("binding.") for check in failed), str(it)
         return
     order = read_order(it.bundle.evidence.transaction.payload)
     assert order is not None, str(it)
@@ -137,6 +185,26 @@ def changes_are_tried_before_they_are_said_to_be_noticed(it: Judged) -> None:
         f"no other amount was tried: {it}"
     )
     assert any(other is not None and other.payee_name != order.payee_name for other in others), f"no other payee: {it}"
+
+
+def no_refused_run_passes_a_rule_about_an_accepted_code(it: Judged) -> None:
+    """Where no code was accepted, nothing is said of one."""
+    if not it.verdict.accepted:
+        said = [rule.id for rule in it.rules("pass") if rule.id in ABOUT_AN_ACCEPTED_CODE]
+        assert not said, f"{said}: {it}"
+
+
+def two_factor_answers_for_an_accepted_code(it: Judged) -> None:
+    """`pass` where two categories were shown for an accepted code; never `fail` or `pass` where no code was accepted."""
+    answer = it.verdict.compliance.two_factor
+    if not it.verdict.accepted:
+        assert answer == "undetermined", str(it)
+        return
+    if len({element.category for element in it.verdict.elements}) < 2:
+        assert answer != "pass", str(it)
+    if answer == "pass":
+        decisive = ("RTS-4.1", "RTS-4.2", "RTS-5.1", "RTS-6.1", "RTS-7", "RTS-8", "RTS-9.1", "RTS-24.2.b")
+        assert not [rule.id for rule in it.rules("fail") if rule.id.startswith(decisive)], str(it)
 
 
 def a_verdict_equals_the_appraisal_of_its_bundle(it: Judged) -> None:

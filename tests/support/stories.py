@@ -202,6 +202,27 @@ class Payment:
 
 
 @dataclass(frozen=True)
+class Guesses:
+    """So many wrong passcodes for one payment, each with an honest signature of the phone: from five on the customer is blocked."""
+
+    order: Any
+    count: int
+
+    def play(self, world: World, told: Told) -> None:
+        world.bank.login()
+        transaction = world.bank.ask(self.order)
+        if transaction is None:
+            return
+        told.asked.append((transaction, self.order))
+        for number in range(self.count):
+            try:
+                header = world.sign(transaction, "possession").assertion.to_header()
+            except PhoneError:
+                return
+            world.bank.step_up(transaction, header=header, passcode=f"{number:06d}")
+
+
+@dataclass(frozen=True)
 class AtTheDoor:
     """A stranger, logged in as another customer, names the newest payment in step-up and replay."""
 
@@ -417,6 +438,7 @@ elsewhere: Final = st.one_of(
     st.builds(PushedLogin, st.booleans()),
 )  # fmt: skip
 happenings: Final = st.one_of(
+    st.builds(Guesses, orders, st.integers(1, 6)),
     st.builds(Later, st.sampled_from([1, 100, 299, 301, 1801, 90_000])),
     st.builds(Unblock),
     st.builds(NewPhone, st.sampled_from(["pixel-9", "iphone-17"])),
