@@ -16,7 +16,7 @@ def open_session(unit: UnitOfWork, user: User, *, channel: str, transport: str, 
     session = Session(unit.new_id("session"), user.dialect, user.id, unit.now, unit.now, document)
     unit.put_session(session)
     unit.log(
-        "session_started", dialect=user.dialect, user=user.id, session=session.id, channel=channel, device_kind="phone",
+        "session_started", dialect=user.dialect, user=user.id, session=session.id, channel=channel,
         tls={"version": "TLSv1.2 or later"} if transport == "tls" else None,
     )  # fmt: skip
     return session

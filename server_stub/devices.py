@@ -21,5 +21,6 @@ def retire(unit: UnitOfWork, device: Device, state: str) -> None:
             credential_id=facts.credential_id,
             device_id=device.id,
             reason=state,
+            status_updated_at=unit.at,
         )
     unit.log("device_released", dialect=device.dialect, user=device.user, device_id=device.id)

@@ -35,11 +35,6 @@ GUESSED: Final = "activation-code"
 BLOCKED: Final = ("blocked", "this user is blocked for a time after too many failures in a row")
 ALGORITHMS: Final = (-7,)
 TIMEOUT_MS: Final = 300_000
-# Art. 25(2)(c): the simulated customer got the passcode in a branch, and the activation code by SMS.
-CHANNELS: Final = (
-    {"feature": "passcode", "channel": "branch", "verified": True},
-    {"feature": "activation-code", "channel": "sms", "verified": True},
-)
 
 
 def _login(server: Server, unit: UnitOfWork, call: Call) -> tuple[Session, EnrolmentRules]:
@@ -96,6 +91,11 @@ async def begin_enrolment(server: Server, call: Call) -> Reply:
             challenge_id=hashlib.sha256(challenge).hexdigest(), trigger="c", exp=rfc3339(enrolment.expires_at),
         )  # fmt: skip
         send(unit, "sms", number, f"{code} is your code to activate this phone. Never tell it to anyone.", code=code)
+        # How the secret reached its user, and who verified the number, this server has not seen: it says neither (RTS Art. 25(2)).
+        unit.log(
+            "delivery", dialect=session.dialect, user=session.user, session=session.id, transaction=enrolment.id,
+            feature="activation-code", channel="sms",
+        )  # fmt: skip
         return Reply(200, {"enrolmentId": enrolment.id, "publicKey": creation_options(server, session, challenge)})
 
 
@@ -131,7 +131,7 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
         device_id = unit.new_id("device")
         credentials = _read_credentials(unit, enrolment, body, device_id)
         token = b64url_encode(unit.entropy.bytes("device token", 32))
-        _replace_devices(unit, session)
+        replaced = _replace_devices(unit, session)
         document = {
             "enrolmentId": enrolment.id,
             "enrolmentSession": session.id,
@@ -141,7 +141,7 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
         unit.put_device(
             Device(device_id, session.dialect, session.user, digest, "active", unit.now, unit.now, document)
         )
-        _bind(server, unit, session, enrolment, credentials)
+        _bind(server, unit, session, enrolment, credentials, replaced)
         enrolment.state = "done"
         unit.put_enrolment(enrolment)
         if rules.enrolled is not None:
@@ -242,11 +242,12 @@ def _refuse_bound_key(unit: UnitOfWork, facts: CredentialFacts, fingerprint: str
         raise refuse(409, "credential_bound", f"{where}.registration: this credential is already bound")
 
 
-def _replace_devices(unit: UnitOfWork, session: Session) -> None:
-    """One phone a user and dialect: a new enrolment retires the one before (RTS Art. 26)."""
-    for device in unit.devices(session.dialect, session.user):
-        if device.state == "active":
-            retire(unit, device, "replaced")
+def _replace_devices(unit: UnitOfWork, session: Session) -> list[str]:
+    """One phone a user and dialect: a new enrolment retires the one before (RTS Art. 26); the ids of those retired."""
+    active = [device for device in unit.devices(session.dialect, session.user) if device.state == "active"]
+    for device in active:
+        retire(unit, device, "replaced")
+    return [device.id for device in active]
 
 
 def _shown(server: Server, session: Session) -> list[dict[str, Any]]:
@@ -263,6 +264,7 @@ def _bind(
     session: Session,
     enrolment: Enrolment,
     credentials: list[tuple[CredentialFacts, str]],
+    replaced: list[str],
 ) -> None:
     where = {"dialect": session.dialect, "user": session.user, "session": session.id, "transaction": enrolment.id}
     code_id = hashlib.sha256(b64url_decode(enrolment.document["challenge"])).hexdigest()
@@ -278,8 +280,10 @@ def _bind(
         attestation_id = hashlib.sha256(facts.registration["response"]["attestationObject"].encode()).hexdigest()
         unit.log(
             "credential_bound", **where, **about, sca_ref=code_id, attestation_id=attestation_id, factor=facts.factor,
-            key_fingerprint=fingerprint, channels=CHANNELS, bound_elsewhere=0,
+            key_fingerprint=fingerprint,
         )  # fmt: skip
+        if replaced:
+            unit.log("credential_renewed", **where, **about, replaces=replaced)
         unit.log(
             "credential_activated", **where, **about, sca_ref=code_id, method="activation-code",
             fixed_code=server.settings.fixed_otp is not None,

@@ -13,7 +13,8 @@ from server_stub.verdict import Category, Grade
 
 _SOURCE: Final = "Delegated Regulation (EU) 2018/389, Art. 6"
 # How long a secret is, as the server notes it when it is set; never the length itself where it would help to guess.
-LENGTH_CLASSES: Final = ("1-3", "4-5", "6-7", "8-11", "12+")
+LENGTH_CLASSES: Final = ("0", "1-3", "4-5", "6-7", "8-11", "12+")
+_TOO_SHORT: Final = LENGTH_CLASSES[:2]
 
 
 def used(scene: Scene, category: Category) -> list[Candidate]:
@@ -27,7 +28,7 @@ def used(scene: Scene, category: Category) -> list[Candidate]:
     source=f"{_SOURCE}(1)",
     best=Grade.LOGGED,
     passes="the length class of the secret was noted when it was set, and is 4-5 or more",
-    fails="the secret has one to three characters, or the store holds it in plain text",
+    fails="the secret has fewer than four characters, or the store holds it in plain text",
     open="no code was accepted, or how long the secret is, is not on record",
     settles="a secret set while its length class is noted in the log",
     of_code=True,
@@ -46,7 +47,7 @@ def knowledge_kept(scene: Scene) -> Ruling:
             return unknown(f"how long the {candidate.method} is, is not on record")
         noted.append(entries[-1])
     said = "; ".join(f"{entry.fields['method']}: {entry.fields['length_class']} characters" for entry in noted)
-    if any(entry.fields["length_class"] == LENGTH_CLASSES[0] for entry in noted):
+    if any(entry.fields["length_class"] in _TOO_SHORT for entry in noted):
         return fails(
             f"{said}: five guesses go far (Product: fewer than four fail; the law names no length)", Grade.LOGGED
         )

@@ -46,7 +46,6 @@ _OF_THE_USER: Final = frozenset(
         "unblock",
         "code_accepted",
         "session_started",
-        "secret_set",
         "delivery",
         "credential_bound",
         "credential_renewed",
@@ -112,13 +111,16 @@ class Log(Unit):
         self, dialect: str, user: str, transactions: Collection[str], sessions: Collection[str], up_to: int
     ) -> tuple[LogEntry, ...]:
         """What a verdict may read of a user's entries, up to number `up_to`: those of the transactions (an enrolment counts as one) and
-        sessions, and the newest about its failures, blocks, logins and credentials. Found by what the entries say. Raises LogDamaged.
+        sessions, the newest about its failures, blocks, logins and credentials, and how each of its secrets was last set. Found by what the
+        entries say. Raises LogDamaged.
         """
         rows = self.sql.all("log_of_user", dialect=dialect, user=user, up_to=up_to)
         places = [_place(row) for row in rows]
         others = [number for number, place in enumerate(places) if place.event in _OF_THE_USER][-_MOST:]
         near = [n for n, place in enumerate(places) if place.transaction in transactions or place.session in sessions]
-        extract = tuple(_read(rows[number]) for number in sorted({*others, *near}))
+        settings = [number for number, place in enumerate(places) if place.event == "secret_set"]
+        last_set = {_read(rows[number]).fields.get("method"): number for number in settings}
+        extract = tuple(_read(rows[number]) for number in sorted({*others, *near, *last_set.values()}))
         for entry in extract:
             if entry_hash(entry) != entry.hash:
                 raise LogDamaged(f"entry {entry.seq} of the log does not have the hash that was kept with it")

@@ -39,8 +39,8 @@ def declared(made: Stage) -> Stage:
 def observed(made: Stage) -> Stage:
     """What a server writes that looks for secrets, walks its store, and notes deliveries and the length of secrets."""
     made.rewrite("sca_attempt", secret_found_in=[]).write("secret_set", method="passcode", length_class="6-7")
-    for feature, channel in (("passcode", "branch"), ("activation-code", "sms")):
-        made.write("delivery", feature=feature, channel=channel, verified_by="in person")
+    made.rewrite("delivery", verified_by="in person")
+    made.write("delivery", feature="passcode", channel="branch", verified_by="in person")
     made.observed = msgspec.structs.replace(made.observed, plaintext_in_store=False)
     return made
 

@@ -130,12 +130,12 @@ HALF_HOUR = timedelta(minutes=30)
 REFUSED_STEP_UP = in_the_block("sca_attempt", outcome="not_evaluated", internal_reason=["user.not_blocked"])
 REFUSED_LOGIN = in_the_block("action_refused", action="login", because="blocked")
 OTHER_CHANNEL = both(
+    rewrite("delivery", verified_by="in person"),
     write("delivery", feature="passcode", channel="branch", verified_by="in person"),
-    write("delivery", feature="activation-code", channel="sms", verified_by="in person"),
 )
 ONE_CHANNEL = both(
+    rewrite("delivery", verified_by="sca"),
     write("delivery", feature="passcode", channel="sms", verified_by="sca"),
-    write("delivery", feature="activation-code", channel="sms", verified_by="sca"),
 )
 CLEAN = observe(plaintext_in_store=False)
 IN_PERSON = rewrite("credential_bound", in_person_ref="branch visit 7")
@@ -282,8 +282,9 @@ CASES: list[Case] = [
     ("RTS-5.3.b", BATCH, "as recorded", as_recorded, "pass"),
     ("RTS-5.3.b", "Android, order of unknown shape", "unknown", as_recorded, "undetermined"),
     # -- Arts 6 to 8
-    ("RTS-6.1", ANDROID, "the length is not on record", as_recorded, "undetermined"),
-    ("RTS-6.1", ANDROID, "six digits", write("secret_set", method="passcode", length_class="6-7"), "pass"),
+    ("RTS-6.1", ANDROID, "the length is not on record", drop("secret_set"), "undetermined"),
+    ("RTS-6.1", ANDROID, "six digits, noted when it was set", as_recorded, "pass"),
+    ("RTS-6.1", ANDROID, "none at all", write("secret_set", method="passcode", length_class="0"), "fail"),
     ("RTS-6.1", "Android, passcode of one digit", "noted when it was set",
      write("secret_set", method="passcode", length_class="1-3"), "fail"),
     ("RTS-6.1", BIOMETRIC, "no knowledge", as_recorded, "not_applicable"),

@@ -9,6 +9,7 @@ from device_keys.currencies import MINOR_UNITS
 from device_keys.encoding import FormatError, member
 from device_keys.orders import major_units, minor_units
 from server_stub.dialects.bank.constants import NAME
+from server_stub.knowledge import note_secret
 from server_stub.passwords import hash_secret
 from server_stub.records import User
 from server_stub.store import UnitOfWork
@@ -49,6 +50,7 @@ def user_from_json(body: Mapping[str, Any], old: User | None, unit: UnitOfWork) 
     passcode = member(body, "passcode", str, required=old is None)
     if passcode is not None:
         user.document |= {"passcode": hash_secret(passcode, unit.entropy), "plain": {}}
+        note_secret(unit, user, "passcode", passcode, by="operator")
     if (mobile := member(body, "mobile", str, required=False)) is not None:
         user.document["mobile"] = mobile
     balances = member(body, "balances", dict, required=False)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from device_keys.encoding import FormatError, member
 from server_stub.dialects.loginradius.constants import LOCKS, NAME
 from server_stub.dialects.loginradius.profile import check_pin, lock_type
+from server_stub.knowledge import note_secret
 from server_stub.passwords import hash_secret
 from server_stub.records import User
 from server_stub.store import UnitOfWork
@@ -62,7 +63,7 @@ def user_from_json(body: Mapping[str, Any], old: User | None, unit: UnitOfWork) 
     for name in ("username", "phone", "firstName", "lastName"):
         if (value := member(body, name, str, required=False)) is not None:
             document[name] = value
-    _put_secrets(body, document, unit, new=old is None)
+    _put_secrets(body, user, unit, new=old is None)
     _put_emails(body, document, new=old is None)
     user.login = document["emails"][0].lower()
     if (email_otp := member(body, "emailOtp", bool, required=False)) is not None:
@@ -76,7 +77,8 @@ def user_from_json(body: Mapping[str, Any], old: User | None, unit: UnitOfWork) 
     return user
 
 
-def _put_secrets(body: Mapping[str, Any], document: dict[str, Any], unit: UnitOfWork, *, new: bool) -> None:
+def _put_secrets(body: Mapping[str, Any], user: User, unit: UnitOfWork, *, new: bool) -> None:
+    document = user.document
     password = member(body, "password", str, required=new)
     pin = member(body, "pin", str, required=False)
     if pin is not None:
@@ -86,6 +88,7 @@ def _put_secrets(body: Mapping[str, Any], document: dict[str, Any], unit: UnitOf
             document[name] = hash_secret(value, unit.entropy)
             # Only built-in secrets, which everyone knows, are ever shown.
             document["plain"] = {kept: shown for kept, shown in document.get("plain", {}).items() if kept != name}
+            note_secret(unit, user, name, value, by="operator")
 
 
 def _put_emails(body: Mapping[str, Any], document: dict[str, Any], *, new: bool) -> None:

@@ -29,6 +29,7 @@ from server_stub.dialects.loginradius.push import registration_url
 from server_stub.dialects.loginradius.reading import body_of, check_api_key, check_api_secret, query_text, text
 from server_stub.dialects.loginradius.sessions import active_caller, caller, find_token, issue_tokens
 from server_stub.http import Call, Handler, Reply
+from server_stub.knowledge import note_class, note_secret, shortest_class
 from server_stub.passwords import hash_secret
 from server_stub.records import Session, Transaction, User
 from server_stub.server import Server
@@ -161,8 +162,10 @@ async def set_questions(server: Server, call: Call) -> Reply:
         for key, value in answers.items()
     }
     with server.store.begin() as unit:
-        _, user = active_caller(unit, call)
+        session, user = active_caller(unit, call)
         user.document["questions"] = hashes
+        shortest = shortest_class(map(normal_answer, answers.values()))
+        note_class(unit, user, "security-answers", shortest, by="user", session=session.id)
         unit.put_user(user)
         return Reply(200, {"IsPosted": True})
 
@@ -291,14 +294,15 @@ async def set_pin(server: Server, call: Call) -> Reply:
     token = query_text(call, "pinauthtoken")
     with server.store.reading() as unit:
         find_token(unit, token, "pin-auth", unknown=905, expired=906)
-    kept = await _hashed_pin(server, body_of(call), "pin")
+    body = body_of(call)
+    kept = await _hashed_pin(server, body, "pin")
     if kept is None:
         raise refuse(1234)
     with server.store.begin() as unit:
         used, session, user = find_token(unit, token, "pin-auth", unknown=905, expired=906)
         used.ended_at = unit.now
         unit.put_token(used)
-        _put_pin(unit, user, kept)
+        _put_pin(unit, user, kept, text(body, "pin"))
         return Reply(200, {"Profile": profile(user, unit.now), **issue_tokens(unit, session)})
 
 
@@ -307,11 +311,12 @@ async def change_pin(server: Server, call: Call) -> Reply:
     check_api_key(call)
     with server.store.reading() as unit:
         caller(unit, call)
-    kept = await _hashed_pin(server, body_of(call), "newpin")
+    body = body_of(call)
+    kept = await _hashed_pin(server, body, "newpin")
 
     def change(unit: UnitOfWork, _: Session, user: User, __: Transaction, ___: Body) -> Reply:
         assert kept is not None
-        _put_pin(unit, user, kept)
+        _put_pin(unit, user, kept, text(body, "newpin"))
         return Reply(200, {"IsPosted": True})
 
     both = replace(methods.OLD_PIN, read=lambda body: methods.OLD_PIN.read(body) if kept else None)
@@ -328,8 +333,9 @@ async def _hashed_pin(server: Server, body: Body, name: str) -> str | None:
     )
 
 
-def _put_pin(unit: UnitOfWork, user: User, kept: str) -> None:
+def _put_pin(unit: UnitOfWork, user: User, kept: str, pin: str | None) -> None:
     user.document["pin"] = kept
+    note_secret(unit, user, "pin", pin or "", by="user")
     user.document["plain"] = {key: value for key, value in user.document.get("plain", {}).items() if key != "pin"}
     unit.put_user(user)
 

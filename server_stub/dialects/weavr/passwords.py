@@ -13,6 +13,7 @@ from server_stub.dialects.weavr.login import ACCESS, PASSWORD_UPDATE, count_fail
 from server_stub.dialects.weavr.people import identity_of
 from server_stub.dialects.weavr.replies import UNAUTHORISED, conflict, invalid, member_object, not_found, text
 from server_stub.http import Call, Handler, Refusal, Reply
+from server_stub.knowledge import note_secret
 from server_stub.passwords import hash_secret, secret_matches, secret_matches_off_loop
 from server_stub.records import User
 from server_stub.server import Server
@@ -45,6 +46,7 @@ def create_route(surface: Surface) -> Handler:
             if user.document["password"] is not None:
                 raise conflict("PASSWORD_ALREADY_CREATED")
             _set(user, password, hashed)
+            note_secret(unit, user, "password", password, by="user")
             unit.put_user(user)
             session = open_session(
                 unit, user, channel=surface.name, transport=call.transport, programme=programme,
@@ -103,6 +105,7 @@ def update_route(surface: Surface) -> Handler:
             if current.document["password"] != user.document["password"]:
                 raise conflict("PASSWORD_KNOWN")
             _set(current, new, hashed)
+            note_secret(unit, current, "password", new, by="user")
             unit.put_user(current)
             for session in unit.sessions(NAME, current.id):
                 if session.ended_at is None:

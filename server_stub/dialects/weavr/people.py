@@ -13,6 +13,7 @@ from device_keys.encoding import FormatError, member
 from device_keys.entropy import Entropy
 from server_stub.dialects.weavr.constants import AUTHY, BIOMETRIC, MOBILE, NAME, SMS, WEAVR, Surface
 from server_stub.dialects.weavr.replies import conflict
+from server_stub.knowledge import note_secret
 from server_stub.records import User
 from server_stub.store import UnitOfWork
 
@@ -63,7 +64,7 @@ def user_from_json(body: Mapping[str, Any], old: User | None, unit: UnitOfWork) 
     user = old or _fresh(body, unit)
     document = user.document
     if "password" in body:
-        _set_password(document, member(body, "password", str, required=False), unit)
+        _set_password(user, member(body, "password", str, required=False), unit)
     for name, kind in (("mobile", str), ("active", bool), ("passwordExpired", bool), ("programmeName", str)):
         if name in body:
             document[name] = member(body, name, kind, required=False)
@@ -93,11 +94,12 @@ def _fresh(body: Mapping[str, Any], unit: UnitOfWork) -> User:
     return user
 
 
-def _set_password(document: dict[str, Any], password: str | None, unit: UnitOfWork) -> None:
+def _set_password(user: User, password: str | None, unit: UnitOfWork) -> None:
     from server_stub.passwords import hash_secret
 
-    document["password"] = None if password is None else hash_secret(password, unit.entropy)
-    document["plain"] = {}
+    user.document |= {"password": None if password is None else hash_secret(password, unit.entropy), "plain": {}}
+    if password is not None:
+        note_secret(unit, user, "password", password, by="operator")
 
 
 def _programme(given: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""What the rules read is written where it happens: how long a secret is when it is set, how a code travelled, what replaced what."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server_stub.knowledge import length_class, shortest_class
+from server_stub.rules.article_6 import LENGTH_CLASSES
+from server_stub.server import Server
+
+from ..server.conftest import USER
+from ..support.server import client_of, servers
+from .conftest import stage
+
+DEMO = {
+    "bank": USER,
+    "weavr": "110000000000000001",
+    "loginradius": "a5d1f0c3b7e84926a1c4d2e85f607b39",
+}
+
+
+def logged(server: Server, event: str) -> list[dict[str, Any]]:
+    with server.store.reading() as unit:
+        return [{"user": e.user, "dialect": e.dialect, **e.fields} for e in unit.log_entries() if e.event == event]
+
+
+@given(st.text(max_size=40))
+def test_a_class_holds_the_length_and_the_rule_knows_it(secret: str) -> None:
+    kind = length_class(secret)
+    assert kind in LENGTH_CLASSES
+    least, _, most = kind.rstrip("+").partition("-")
+    assert int(least) <= len(secret) <= (40 if kind.endswith("+") else int(most or least))
+
+
+@given(st.lists(st.text(max_size=20), min_size=1))
+def test_answers_that_serve_together_have_the_class_of_the_shortest(answers: list[str]) -> None:
+    assert LENGTH_CLASSES.index(shortest_class(answers)) == min(LENGTH_CLASSES.index(length_class(a)) for a in answers)
+
+
+def test_a_built_in_users_secrets_are_noted_as_they_are_when_the_server_sets_them_and_once_only() -> None:
+    with servers() as make:
+        server = make(dialects=("bank", "weavr", "loginradius"))
+        server.start()
+        noted = {(e["dialect"], e["method"]): (e["length_class"], e["set_by"]) for e in logged(server, "secret_set")}
+        assert noted == {
+            ("bank", "passcode"): ("6-7", "server"),
+            ("weavr", "password"): ("8-11", "server"),
+            ("loginradius", "password"): ("8-11", "server"),
+            ("loginradius", "pin"): ("4-5", "server"),
+        }
+        assert len(logged(server, "secret_set")) == len(noted)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "method", "secret", "kind"),
+    [
+        ("bank", "passcode", "7", "1-3"),
+        ("bank", "passcode", "", "0"),
+        ("weavr", "password", "Tr0ub4dor&3x!", "12+"),
+        ("loginradius", "password", "kq9$kq9$", "8-11"),
+        ("loginradius", "pin", "837465", "6-7"),
+    ],
+)
+def test_an_operator_who_sets_a_secret_leaves_its_class_in_the_log_and_not_the_secret(
+    dialect: str, method: str, secret: str, kind: str
+) -> None:
+    with servers() as make:
+        server = make(dialects=(dialect,))
+        body = {"dialect": dialect, "id": DEMO[dialect], method: secret}
+        assert client_of(server).put("/_stub/users", json=body).status_code == 200
+        newest = logged(server, "secret_set")[-1]
+        assert newest == {
+            "dialect": dialect, "user": DEMO[dialect], "method": method, "length_class": kind, "set_by": "operator",
+        }  # fmt: skip
+        assert secret == "" or secret not in newest.values()
+
+
+def test_how_a_secret_was_last_set_is_in_the_extract_however_long_ago() -> None:
+    with servers() as make:
+        server = make(dialects=("bank",))
+        with server.store.begin() as unit:
+            for _ in range(220):
+                unit.log("login_failed", dialect="bank", user=USER)
+        with server.store.reading() as unit:
+            extract = unit.log_extract("bank", USER, (), (), unit.log_head()[0])
+    assert [e.fields["length_class"] for e in extract if e.event == "secret_set"] == ["6-7"]
+    assert len(extract) == 201
+
+
+def test_a_passcode_of_one_digit_fails_and_the_step_up_with_it() -> None:
+    report = stage("Android, passcode of one digit").report()
+    assert next(rule for rule in report.rules if rule.id == "RTS-6.1").verdict == "fail"
+    assert report.two_factor == "fail"
+
+
+def test_an_activation_code_is_noted_by_the_channel_that_it_took_and_nothing_else_is_claimed() -> None:
+    made = stage("Android, passcode")
+    (delivery,) = [entry for entry in made.log if entry.event == "delivery"]
+    assert delivery.fields == {"feature": "activation-code", "channel": "sms"}
+    bound = [entry for entry in made.log if entry.event == "credential_bound"]
+    assert bound
+    assert "branch" not in json.dumps([entry.fields for entry in made.log])
+
+
+def test_a_phone_in_the_place_of_another_is_logged_as_a_renewal_of_each_key() -> None:
+    made = stage("Android, phone replaced")
+    revoked = [entry for entry in made.log if entry.event == "credential_revoked"]
+    renewed = [entry for entry in made.log if entry.event == "credential_renewed"]
+    assert {entry.fields["device_id"] for entry in revoked} == {old for e in renewed for old in e.fields["replaces"]}
+    bound = {e.fields["credential_id"] for e in made.log if e.event == "credential_bound" and e.seq > revoked[-1].seq}
+    assert {entry.fields["credential_id"] for entry in renewed} == bound
+    assert all(entry.fields["status_updated_at"] == entry.at for entry in revoked)
+
+
+def test_a_first_phone_renews_nothing() -> None:
+    assert [entry for entry in stage("Android, passcode").log if entry.event == "credential_renewed"] == []
