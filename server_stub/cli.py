@@ -132,8 +132,18 @@ def _add(commands: Any, name: str, text: str, command: Callable[..., int], *, re
     return parser
 
 
+def _example(options: argparse.Namespace, out: TextIO) -> int:
+    """`serve --declarations example`: such a file, and no server."""
+    from server_stub.declarations import example
+
+    print(json.dumps({"declarations": example()}) if options.json else example(), end="", file=out)
+    return Exit.DONE
+
+
 def _add_serve(commands: Any) -> None:
     def run(options: argparse.Namespace, out: TextIO) -> int:
+        if options.declarations == "example":
+            return _example(options, out)
         if options.workers > 1:
             from server_stub.multiprocess import serve_many
 
@@ -176,6 +186,11 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--trust-anchors", metavar="DIR", help="further root certificates (PEM) to trust")
     serve.add_argument(
         "--revocation-list", metavar="FILE", help="revoked attestation certificates, in Google's status format"
+    )
+    serve.add_argument(
+        "--declarations",
+        metavar="FILE|example",
+        help="what only an operator can state (TOML); example prints such a file, and no server starts",
     )
     serve.add_argument("--webhook", type=_web_address, metavar="URL", help="where Weavr's webhooks go")
     serve.add_argument("--sms-webhook", type=_web_address, metavar="URL", help="where every SMS is posted too")

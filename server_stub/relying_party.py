@@ -44,6 +44,7 @@ from server_stub.evidence import (
 from server_stub.grounds import grounds_of, keep_grounds
 from server_stub.policy import Policy
 from server_stub.records import Session, StoredVerdict, Transaction, User
+from server_stub.rules.inputs import SERVER_CONFIG, Config
 from server_stub.store import UnitOfWork
 from server_stub.trust import Trust
 from server_stub.verdict import Finding, Outcome
@@ -193,9 +194,19 @@ def deliver(unit: UnitOfWork, transaction: Transaction, outcome: str, assertion:
 
 
 def attempt(
-    unit: UnitOfWork, transaction: Transaction, session: Session, this: Try, *, policy: Policy, trust: Trust
+    unit: UnitOfWork,
+    transaction: Transaction,
+    session: Session,
+    this: Try,
+    *,
+    policy: Policy,
+    trust: Trust,
+    config: Config | None = None,
 ) -> Decision:
-    """Judge one step-up call and change the state accordingly."""
+    """Judge one step-up call and change the state accordingly.
+
+    `config`: what the operator declared (None: nothing); it is kept with the verdict.
+    """
     user = unit.user(session.dialect, session.user)
     if user is None:
         raise LookupError("a session's user exists")
@@ -211,7 +222,7 @@ def attempt(
     else:
         _log_attempt(unit, transaction, session, this, decision, outcome="not_evaluated")
     unit.put_transaction(transaction)
-    grounds = grounds_of(policy, trust)
+    grounds = grounds_of(policy, trust, config or SERVER_CONFIG)
     keep_grounds(unit, grounds)
     unit.add_verdict(
         StoredVerdict(

@@ -14,6 +14,7 @@ from server_stub.trust import Trust
 
 if TYPE_CHECKING:
     from server_stub.http import Dialect
+    from server_stub.rules.inputs import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,13 @@ class Settings:
 
 @dataclass(slots=True)
 class Server:
-    """Everything a route needs."""
+    """Everything a route needs. `config`: what the operator declared (None: nothing)."""
 
     store: Store
     trust: Trust
     policy: Policy = STRICT
     settings: Settings = field(default_factory=Settings)
+    config: Config | None = None
     requests: Recorder = field(default_factory=Recorder)
     load: Load = field(default_factory=Load)
     stopping: bool = False

@@ -7,9 +7,10 @@ import logging
 import os
 import socket
 import sys
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from device_keys.clock import parse_clock, rfc3339
 from device_keys.encoding import FormatError
@@ -23,6 +24,9 @@ from server_stub.server import Server, Settings
 from server_stub.shedding import Load
 from server_stub.store import Store
 from server_stub.trust import TrustError, load_trust, read_status_list
+
+if TYPE_CHECKING:
+    from server_stub.rules.inputs import Config
 
 SHUTDOWN_SECONDS = 2
 BACKLOG = 2048
@@ -92,13 +96,14 @@ def build_server(options: argparse.Namespace) -> Server:
         trust = load_trust(folders, _revocation_list(options.revocation_list))
     except (OSError, TrustError) as problem:
         raise CommandError(Exit.UNREADABLE, "unreadable", f"--trust-anchors: {problem}") from problem
+    config = None if options.declarations is None else _declarations(options.declarations)
     try:
         database = open_database(options.database or default_database())
     except DatabaseUnavailable as problem:
         raise CommandError(Exit.UNREADABLE, "unreadable", str(problem)) from problem
     entropy = SystemEntropy() if options.seed is None else SeededEntropy(options.seed)
     store = Store(database, entropy=entropy)
-    server = Server(store, trust, LENIENT if options.policy == "lenient" else STRICT, settings)
+    server = Server(store, trust, LENIENT if options.policy == "lenient" else STRICT, settings, config)
     if options.clock is not None:
         try:
             instant = parse_clock(options.clock, "--clock")
@@ -123,6 +128,20 @@ def _revocation_list(name: str | None) -> Path | None:
     except FormatError as problem:
         raise CommandError(Exit.UNREADABLE, "unreadable", f"--revocation-list: {name}: {problem}") from problem
     return Path(name)
+
+
+def _declarations(name: str) -> Config:
+    """What the file of `--declarations` states. A date in the future is judged by the system's clock and its time zone."""
+    from server_stub.declarations import read_declarations
+
+    try:
+        return read_declarations(Path(name).read_text("utf-8"), datetime.now(UTC).astimezone().date())
+    except OSError as problem:
+        raise CommandError(Exit.UNREADABLE, "unreadable", f"--declarations: {name}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise _usage(f"--declarations: {name}: expected text in UTF-8") from problem
+    except FormatError as problem:
+        raise _usage(f"--declarations: {name}: {problem}") from problem
 
 
 def _separate_runs(store: Store, entropy: SeededEntropy) -> None:

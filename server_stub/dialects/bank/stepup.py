@@ -89,7 +89,7 @@ def _judge(
         method=presented.method, problem="403.000.52", secret=_observed(unit, session, presented, right), verified_life=BANK.verified_life,
         header=call.headers.get("x-device-assertion"), transport=call.transport,  # type: ignore[arg-type]
     )  # fmt: skip
-    decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust)
+    decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust, config=server.config)
     if not decision.accepted:
         return error({"blocked": "403.000.54", "transaction": "403.000.53"}.get(decision.stage, "403.000.52"))
     return Reply(200, tokens(unit, session))

@@ -103,7 +103,7 @@ def judge(
         method=method, problem=str(public), secret=_seen(server, observed),
         device_required=False, transport=call.transport, prior=prior_elements(session), rule=lock_rule(user),  # type: ignore[arg-type]
     )  # fmt: skip
-    decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust)
+    decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust, config=server.config)
     user = _user_of(unit, session)
     if decision.accepted:
         if observed.settle is not None:

@@ -77,7 +77,13 @@ def judge(visit: Visit, transaction: Transaction, code: str) -> str | None:
         secret=_observed(visit, result), transport=visit.call.transport, rule=LOCK_RULE,  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(
-        visit.unit, transaction, visit.session, this, policy=visit.server.policy, trust=visit.server.trust
+        visit.unit,
+        transaction,
+        visit.session,
+        this,
+        policy=visit.server.policy,
+        trust=visit.server.trust,
+        config=visit.server.config,
     )
     return _told(visit, transaction, decision, before)
 

@@ -164,7 +164,7 @@ def on_delivered(server: Server, unit: UnitOfWork, transaction: Transaction) -> 
         method=_method(unit, transaction), problem="DECLINED", rule=LOCK_RULE, prior=otp.prior_elements(session),
         transport=transaction.document["transport"],
     )  # fmt: skip
-    decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust)
+    decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust, config=server.config)
     if not decision.accepted:
         transaction.state = "VOID"
         unit.put_transaction(transaction)
