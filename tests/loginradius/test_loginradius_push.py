@@ -17,7 +17,9 @@ from authenticator.apps import loginradius as app
 from authenticator.errors import Refused
 from authenticator.phone import Phone
 from tests.in_process import InProcessClient
-from tests.support.server import phones
+from tests.support.server import client_of, phones, servers
+
+from .conftest import Client
 
 URL = "http://127.0.0.1:9"
 A = "/identity/v2/auth/account/2fa"
@@ -298,6 +300,23 @@ def test_the_registration_address_is_a_qr_code_of_itself_and_serves_once(site: A
     assert register_by_hand(site, rsa_key, url).json() == {"isRegistered": True}
     assert refusal(register_by_hand(site, rsa_key, url)) == (403, 1296)
     assert refusal(site.http.get(url)) == (403, 1296)
+
+
+def test_the_picture_holds_the_registration_address_alone(site: Any) -> None:
+    """Whatever else a call brings: three thousand characters fit into no QR code."""
+    url = site.ok(site.get(A))["PushQRCode"]
+    assert site.http.get(f"{url}&more={'m' * 3000}").content == site.http.get(url).content
+
+
+def test_a_host_too_long_for_a_qr_code_is_refused_by_name() -> None:
+    """Only a server that is guarded by a token answers under other names than the loopback's."""
+    with servers() as new:
+        site = Client(client_of(new(dialects=("loginradius",), token="operator")))
+        assert site.login().status_code == 200
+        url = site.ok(site.get(A))["PushQRCode"]
+        refused = site.http.get(url, headers={"Host": f"{'h' * 3000}.test"})
+    assert (refused.status_code, refused.json()["ErrorCode"]) == (403, 908)
+    assert "Host" in refused.json()["Description"]
 
 
 def test_over_tls_the_registration_address_and_its_picture_are_of_https(

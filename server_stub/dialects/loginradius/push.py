@@ -34,25 +34,31 @@ RSA_BITS: Final = 2048
 def registration_url(server: Server, unit: UnitOfWork, call: Call, session: Session) -> str:
     """The address at which a phone registers, good once: a GET shows it as a QR code, a POST registers."""
     token = new_token(unit, session, REGISTRATION, LOGINRADIUS.push_registration_life)
+    return _registration_address(server, call, token)
+
+
+def _registration_address(server: Server, call: Call, token: str) -> str:
     scheme = "https" if call.transport == "tls" else "http"
     base = f"{scheme}://{call.headers.get('host', 'localhost')}{server.mount_of(NAME)}"
     return f"{base}/identity/v2/auth/qr-code?apikey={LOGINRADIUS.api_key}&token={token}"
 
 
 async def registration_qr(server: Server, call: Call) -> Reply:
-    """`GET qr-code`: a PNG whose text is the registration address, which is this very address."""
+    """`GET qr-code`: a PNG whose text is the registration address, at which this picture is found too."""
     import io
 
     import segno
 
     check_api_key(call)
+    token = query_text(call, "token") or ""
     with server.store.reading() as unit:
-        find_token(unit, query_text(call, "token"), REGISTRATION, unknown=1296, expired=1296)
-    scheme = "https" if call.transport == "tls" else "http"
+        find_token(unit, token, REGISTRATION, unknown=1296, expired=1296)
+    try:
+        code = segno.make(_registration_address(server, call, token.strip()), error="m")
+    except segno.DataOverflowError as problem:
+        raise FormatError("Host", "a name short enough for a QR code") from problem
     picture = io.BytesIO()
-    segno.make(f"{scheme}://{call.headers.get('host', 'localhost')}{call.target}", error="m").save(
-        picture, kind="png", scale=4
-    )
+    code.save(picture, kind="png", scale=4)
     return Reply(200, picture.getvalue(), {"Content-Type": "image/png"})
 
 
