@@ -32,6 +32,7 @@ from server_stub.checks.reading import look_up
 from server_stub.checks.table import accepted as all_accepted
 from server_stub.checks.table import judge_case
 from server_stub.delivery import send
+from server_stub.disclosure import found_in
 from server_stub.evidence import (
     CallerFacts,
     CredentialFacts,
@@ -60,7 +61,8 @@ class Try:
     """What one step-up call brought. `problem` is the public id that every failed attempt of the dialect shares (Art. 4(3)(a)).
 
     `rule` says what failures in a row bring; a block of no length ends the challenge only. `verified_life`: how long the transaction may be
-    used once it is verified (None: what is left of its life).
+    used once it is verified (None: what is left of its life). `given`: the secrets that came with the call, which are looked for in its
+    records and not kept.
     """
 
     method: str
@@ -72,6 +74,7 @@ class Try:
     prior: tuple[PriorElement, ...] = ()
     rule: BlockingRule = RULE
     verified_life: timedelta | None = None
+    given: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,11 +394,12 @@ def _log_attempt(
     shown = _shown_payment(decision.case, decision.findings)
     if shown is not None:
         unit.log("display_ack", **_where(transaction, session), challenge_id=_challenge_of(evidence), text_hash=shown)
+    looked: dict[str, Any] = {"secret_found_in": found_in(this.given, evidence)} if any(this.given) else {}
     unit.log(
         "sca_attempt", **_where(transaction, session), challenge_id=_challenge_of(evidence),
         credential_id=evidence.credential.credential_id if evidence.credential else None, outcome=outcome, method=this.method,
         internal_reason=list(decision.failed), public_problem_id="" if decision.accepted else this.problem,
-        trigger=evidence.transaction.trigger, attempt=decision.attempt,
+        trigger=evidence.transaction.trigger, attempt=decision.attempt, **looked,
     )  # fmt: skip
 
 

@@ -127,6 +127,7 @@ def altered_before(stage: Any) -> Any:
 
 
 HALF_HOUR = timedelta(minutes=30)
+UNSEEN = rewrite("sca_attempt", secret_found_in=None)
 REFUSED_STEP_UP = in_the_block("sca_attempt", outcome="not_evaluated", internal_reason=["user.not_blocked"])
 REFUSED_LOGIN = in_the_block("action_refused", action="login", because="blocked")
 OTHER_CHANNEL = both(
@@ -157,7 +158,7 @@ CASES: list[Case] = [
     ("PSD2-97.2", "Android, order of unknown shape", "amount and payee cannot be read", as_recorded, "undetermined"),
     ("PSD2-97.2", ANDROID, "the order was edited", write("order_edited"), "fail"),
     ("PSD2-97.3", TLS, "looked for, and found nowhere", both(looked(), CLEAN), "pass"),
-    ("PSD2-97.3", TLS, "nobody looked", CLEAN, "undetermined"),
+    ("PSD2-97.3", TLS, "nobody looked", both(UNSEEN, CLEAN), "undetermined"),
     ("PSD2-97.3", TLS, "a secret in plain text", both(looked(), observe(plaintext_in_store=True)), "fail"),
     ("PSD2-70.1", ANDROID, "nothing declared", as_recorded, "undetermined"),
     ("PSD2-70.1", ANDROID, "declared", declare("PSD2-70.1"), "pass"),
@@ -289,8 +290,8 @@ CASES: list[Case] = [
      write("secret_set", method="passcode", length_class="1-3"), "fail"),
     ("RTS-6.1", BIOMETRIC, "no knowledge", as_recorded, "not_applicable"),
     ("RTS-6.2", ANDROID, "loopback", looked(), "undetermined"),
-    ("RTS-6.2", TLS, "nobody looked", as_recorded, "undetermined"),
-    ("RTS-6.2", TLS, "looked for, and found nowhere", looked(), "pass"),
+    ("RTS-6.2", TLS, "nobody looked", UNSEEN, "undetermined"),
+    ("RTS-6.2", TLS, "looked for, and found nowhere", as_recorded, "pass"),
     ("RTS-6.2", TLS, "found in a record", looked("log 7 note"), "fail"),
     ("RTS-6.2", TLS, "a member named like a secret", both(looked(), rewrite("sca_attempt", passcode="111234")), "fail"),
     ("RTS-6.2", TLS, "the prompt was not masked", both(looked(), rewrite("sca_attempt", masked_input=False)), "fail"),

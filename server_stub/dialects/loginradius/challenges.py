@@ -94,13 +94,17 @@ def judge(
     observed: Observed,
     codes: Codes,
     purpose: str,
+    given: tuple[str, ...] = (),
 ) -> Reply | Transaction:
-    """The accepted transaction, or the refusal to answer with (which must be returned, not raised: failures are counted)."""
+    """The accepted transaction, or the refusal to answer with (which must be returned, not raised: failures are counted).
+
+    `given`: the secrets that came with the call.
+    """
     user = _user_of(unit, session)
     transaction = observed.transaction or open_challenge(unit, session, purpose, method, LOGINRADIUS.step_up_life)
     public = codes.of(observed.result)
     this = Try(
-        method=method, problem=str(public), secret=_seen(server, observed),
+        method=method, problem=str(public), secret=_seen(server, observed), given=given,
         device_required=False, transport=call.transport, prior=prior_elements(session), rule=lock_rule(user),  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust, config=server.config)

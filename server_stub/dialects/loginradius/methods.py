@@ -224,7 +224,8 @@ async def answer(server: Server, call: Call, method: Method, purpose: Purpose, c
             locked = lock_reply(user, unit.now)
             return locked or error(method.codes.missing if method.on_profile(user) else method.codes.absent)
         observed = method.observe(unit, session, user, Presented(body, value, purpose, right))
-        outcome = judge(server, unit, call, session, method.name, observed, method.codes, purpose)
+        given = tuple(value.values()) if isinstance(value, dict) else (value,)
+        outcome = judge(server, unit, call, session, method.name, observed, method.codes, purpose, given)
         if isinstance(outcome, Reply):
             return outcome
         return grant(unit, session, unit.user(NAME, session.user) or user, outcome, body)
