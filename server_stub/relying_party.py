@@ -53,6 +53,7 @@ from server_stub.verdict import Finding, Outcome
 NONCE_LIFE = timedelta(seconds=120)
 # The declined attempt that ends its identifier: a client that is told no asks no more than so often.
 MOST_DECLINED: Final = 5
+ALTERATION: Final = ("attestation.verified_boot", "attestation.device_locked", "attestation.application")
 Stage = Literal["accepted", "blocked", "transaction", "declined", "elements"]
 
 
@@ -322,6 +323,7 @@ def _evaluated(
     transaction.assertion = None
     if transaction.outcome != "declined":  # a no stays a no, until the phone says otherwise
         transaction.outcome = None
+    _log_alteration(unit, transaction, session, decision)
     _log_attempt(unit, transaction, session, this, decision, outcome="accepted" if decision.accepted else "failed")
     if not decision.accepted:
         if nonce is not None and nonce.consumed_at is not None:
@@ -401,6 +403,16 @@ def _log_attempt(
         internal_reason=list(decision.failed), public_problem_id="" if decision.accepted else this.problem,
         trigger=evidence.transaction.trigger, attempt=decision.attempt, **looked,
     )  # fmt: skip
+
+
+def _log_alteration(unit: UnitOfWork, transaction: Transaction, session: Session, decision: Decision) -> None:
+    """Where the key's attestation was found to say that phone or app are not as their makers left them (RTS Art. 9(3)(b) and (c))."""
+    found, credential = [check for check in decision.failed if check in ALTERATION], decision.evidence.credential
+    if found and credential is not None:
+        unit.log(
+            "attestation_evaluated", **_where(transaction, session), credential_id=credential.credential_id, device_id=credential.device_id,
+            verdict="altered", checks=found,
+        )  # fmt: skip
 
 
 def _challenge_of(evidence: Evidence) -> str | None:

@@ -15,11 +15,11 @@ import msgspec
 
 from device_keys.clock import parse_instant, rfc3339
 from device_keys.encoding import FormatError, b64url_decode, b64url_encode, member
-from device_keys.entropy import new_digits
 from device_keys.messages import Registration, parse_attestation_object, parse_client_data
 from device_keys.messages import parse_authenticator_data as parse_auth_data
 from server_stub.accounts import note_activity, session_of
 from server_stub.blocking import BlockingRule, blocked, count_failure, count_single_success
+from server_stub.codes import issue_code, read_code
 from server_stub.delivery import send
 from server_stub.devices import retire
 from server_stub.evidence import CredentialFacts, user_handle
@@ -79,11 +79,11 @@ async def begin_enrolment(server: Server, call: Call) -> Reply:
             raise refuse(409, "no_number", "this user has no mobile number to send an activation code to")
         if blocked(user, unit.now):
             return error(403, *BLOCKED)
-        code = server.settings.fixed_otp or new_digits(unit.entropy, "activation code", 6)
+        code, kept = issue_code(unit, "activation code", CODE_LIFE, fixed=server.settings.fixed_otp)
         challenge = unit.entropy.bytes("enrolment challenge", 32)
         enrolment = Enrolment(
             unit.new_id("enrolment"), session.dialect, session.user, session.id, unit.now, unit.now + CODE_LIFE,
-            {"challenge": b64url_encode(challenge), "code": code, "tries": 0},
+            {"challenge": b64url_encode(challenge), "code": kept.to_json(), "tries": 0},
         )  # fmt: skip
         unit.put_enrolment(enrolment)
         unit.log(
@@ -125,7 +125,7 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
         if user is None or blocked(user, unit.now):
             _log_attempt(unit, enrolment, "not_evaluated", "user.not_blocked", BLOCKED[0])
             return error(403, *BLOCKED)
-        if not hmac.compare_digest(code.encode(), enrolment.document["code"].encode()):
+        if not _is_code(enrolment, code):
             return _wrong_code(unit, user, enrolment, rules.blocking)
         count_single_success(unit, user, GUESSED)
         device_id = unit.new_id("device")
@@ -147,6 +147,14 @@ async def finish_enrolment(server: Server, call: Call) -> Reply:
         if rules.enrolled is not None:
             rules.enrolled(server, unit, session)
         return Reply(200, {"deviceId": device_id, "deviceToken": token})
+
+
+def _is_code(enrolment: Enrolment, code: str) -> bool:
+    """Whether this is the activation code: a digest of it is kept. An enrolment that an earlier version began holds the code itself."""
+    kept = enrolment.document["code"]
+    if isinstance(kept, str):
+        return hmac.compare_digest(code.encode(), kept.encode())
+    return read_code(kept).matches(code)
 
 
 def _open_enrolment(unit: UnitOfWork, session: Session, enrolment_id: str) -> Enrolment:

@@ -194,7 +194,10 @@ def alteration_answered(scene: Scene) -> Ruling:
     if not scene.accepted and found is not None:
         entry = scene.attempt_entry
         return passes(seen(entry or scene.evidence), reason=f"refused for it: {scene.why(found)}")
-    altered = [entry for entry in scene.events("attestation_evaluated") if entry.fields.get("verdict") == "altered"]
+    key = scene.evidence.credential
+    mine = (None, key.credential_id if key is not None else None)
+    evaluated = scene.events("attestation_evaluated", verdict="altered")
+    altered = [entry for entry in evaluated if entry.fields.get("credential_id") in mine]
     if scene.accepted and (altered or (scene.platform is Platform.ANDROID and scene.altered)):
         return fails("a code was accepted although an alteration was on record", Grade.LOGGED)
     if not altered:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authenticator.ceremonies import Edits
 from server_stub.knowledge import length_class, shortest_class
+from server_stub.log_chain import LogEntry
+from server_stub.policy import LENIENT, STRICT
 from server_stub.rules.article_6 import LENGTH_CLASSES
 from server_stub.server import Server
 
 from ..server.conftest import USER
 from ..support.server import client_of, servers
 from .conftest import stage
+from .histories import Play, paid
 
 DEMO = {
     "bank": USER,
@@ -119,3 +124,54 @@ def test_a_phone_in_the_place_of_another_is_logged_as_a_renewal_of_each_key() ->
 
 def test_a_first_phone_renews_nothing() -> None:
     assert [entry for entry in stage("Android, passcode").log if entry.event == "credential_renewed"] == []
+
+
+def ruled(play: Play, transaction: str, rule: str) -> str:
+    rules = play.stub("GET", f"/transactions/{transaction}/verdict")["compliance"]["rules"]
+    return str(next(one["verdict"] for one in rules if one["id"] == rule))
+
+
+def test_an_alteration_that_was_found_is_on_record_for_its_own_phone_and_no_other() -> None:
+    with ExitStack() as stack:
+        play = Play(stack)
+        bank, emulator = play.bank("emulator")
+        assert ruled(play, paid(play, bank, emulator, expected=403), "RTS-9.3.c") == "pass"
+        (evaluated,) = logged(play.made["server"], "attestation_evaluated")
+        assert evaluated["verdict"] == "altered"
+        assert "attestation.verified_boot" in evaluated["checks"]
+        play.made["server"].policy = LENIENT
+        assert ruled(play, paid(play, bank, emulator), "RTS-9.3.c") == "fail"
+        play.made["server"].policy = STRICT
+        another = play.handset("pixel-9")
+        assert bank.login().status_code == 200
+        assert ruled(play, paid(play, bank, another), "RTS-9.3.c") == "undetermined"
+        assert len(logged(play.made["server"], "attestation_evaluated")) == 1
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["as a digest", "as an earlier version kept it"])
+def test_an_activation_code_is_kept_as_a_digest_and_one_that_an_earlier_version_kept_still_serves(
+    earlier: bool,
+) -> None:
+    with ExitStack() as stack:
+        play = Play(stack)
+        play.serve("bank")
+        server, seen = play.made["server"], []
+
+        def look(message: dict[str, Any], _: Any) -> dict[str, Any]:
+            (enrolment,) = {e.transaction for e in _entries(server) if e.event == "delivery"}
+            with server.store.begin() as unit:
+                begun = unit.enrolment(enrolment)
+                assert begun is not None
+                seen.append(message["activationCode"] in json.dumps(begun.document))
+                if earlier:
+                    begun.document["code"] = message["activationCode"]
+                    unit.put_enrolment(begun)
+            return message
+
+        play.handset("pixel-9", edits=Edits(enrolment=look))
+        assert seen == [False]
+
+
+def _entries(server: Server) -> list[LogEntry]:
+    with server.store.reading() as unit:
+        return unit.log_entries()
