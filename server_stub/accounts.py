@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,13 +12,15 @@ from server_stub.store import UnitOfWork
 IDLE = timedelta(minutes=5)
 
 
-def open_session(unit: UnitOfWork, user: User, *, channel: str, transport: str, **document: Any) -> Session:
-    """A new login of this user."""
+def open_session(
+    unit: UnitOfWork, user: User, *, channel: str, tls: Mapping[str, str] | None, **document: Any
+) -> Session:
+    """A new login of this user; `tls`: how its call came (`Call.tls`)."""
     session = Session(unit.new_id("session"), user.dialect, user.id, unit.now, unit.now, document)
     unit.put_session(session)
     unit.log(
         "session_started", dialect=user.dialect, user=user.id, session=session.id, channel=channel,
-        tls={"version": "TLSv1.2 or later"} if transport == "tls" else None,
+        tls=tls,
     )  # fmt: skip
     return session
 

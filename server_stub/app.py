@@ -25,7 +25,7 @@ from device_keys.clock import rfc3339
 from device_keys.encoding import FormatError, b64url_encode
 from server_stub.database.protocol import DatabaseUnavailable
 from server_stub.dialects import load_dialect
-from server_stub.http import MAX_BODY, Call, Dialect, Endpoint, Refusal, Reply
+from server_stub.http import MAX_BODY, TLS, Call, Dialect, Endpoint, Refusal, Reply
 from server_stub.openapi import build_openapi
 from server_stub.server import Server
 from server_stub.shedding import ARRIVAL, Overloaded, SlowClient
@@ -283,6 +283,7 @@ def _call(server: Server, dialect: Dialect, scope: Scope) -> Call:
         transport=_transport(scope),
         request_id=b64url_encode(server.store.entropy.bytes("request id", 12)),
         target=_target(scope),
+        tls=scope.get(TLS),
     )
 
 

@@ -7,10 +7,18 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server_stub.http import TLS
 from server_stub.shedding import ARRIVAL, Arrival, Load
 
 TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+def _tls(transport: Any) -> dict[str, str] | None:
+    """What the handshake agreed on: version (`TLSv1.3`) and cipher, None without TLS."""
+    connection = transport.get_extra_info("ssl_object")
+    version, cipher = (None, None) if connection is None else (connection.version(), connection.cipher())
+    return None if version is None else {"version": version, "cipher": cipher[0] if cipher else ""}
 
 
 class Connection(HttpToolsProtocol):
@@ -21,6 +29,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._arrival = Arrival(self.load.timer())
+        self._tls = _tls(transport)
         self._in_head, self._head_size = True, 0
         self._deadline: asyncio.TimerHandle | None = None
         self._wait_for_head()
@@ -47,6 +56,8 @@ class Connection(HttpToolsProtocol):
             raise ValueError("head too large")  # the parser stops
         self._arrival = Arrival(self.load.timer())
         self.scope[ARRIVAL] = self._arrival  # type: ignore[typeddict-unknown-key]
+        if self._tls is not None:
+            self.scope[TLS] = self._tls  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

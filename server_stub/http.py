@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 64 * 1024
 
 
+# Where a connection leaves its TLS version and cipher in the scope of a call.
+TLS: Final = "stepup.tls"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request as a route sees it. Header names are lower case; `transport` is tls, http-loopback or http;
-    `target` is path and query as they came."""
+    `target` is path and query as they came; `tls`: version and cipher of the connection, None where there is none or nothing says."""
 
     method: str
     path: str
@@ -32,6 +36,7 @@ class Call:
     transport: str = "http-loopback"
     request_id: str = ""
     target: str = ""
+    tls: Mapping[str, str] | None = None
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; `FormatError` for anything else."""

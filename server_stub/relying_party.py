@@ -63,7 +63,7 @@ class Try:
 
     `rule` says what failures in a row bring; a block of no length ends the challenge only. `verified_life`: how long the transaction may be
     used once it is verified (None: what is left of its life). `given`: the secrets that came with the call, which are looked for in its
-    records and not kept.
+    records and not kept. `tls`: how the call came (`Call.tls`).
     """
 
     method: str
@@ -76,6 +76,7 @@ class Try:
     rule: BlockingRule = RULE
     verified_life: timedelta | None = None
     given: tuple[str, ...] = field(default=(), repr=False)
+    tls: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +398,8 @@ def _log_attempt(
     if shown is not None:
         unit.log("display_ack", **_where(transaction, session), challenge_id=_challenge_of(evidence), text_hash=shown)
     looked: dict[str, Any] = {"secret_found_in": found_in(this.given, evidence)} if any(this.given) else {}
+    if this.tls is not None:
+        looked["tls"] = this.tls
     unit.log(
         "sca_attempt", **_where(transaction, session), challenge_id=_challenge_of(evidence),
         credential_id=evidence.credential.credential_id if evidence.credential else None, outcome=outcome, method=this.method,

@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pyotp
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authenticator import approving
 from authenticator.apps import loginradius as app
@@ -29,6 +29,7 @@ from authenticator.phone import Phone
 from server_stub.app import create_app
 from server_stub.bundle import Bundle, read_bundle
 from server_stub.database import MEMORY, open_database
+from server_stub.http import TLS
 from server_stub.policy import POLICIES
 from server_stub.server import Server, Settings
 from server_stub.store import Store
@@ -51,12 +52,24 @@ R = "/identity/v2/auth/account/reauth"
 A = "/identity/v2/auth/account/2fa"
 
 
+def _by_tls(app: ASGIApp) -> ASGIApp:
+    """As a connection of the server says it: a call by https has a version and a cipher."""
+
+    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+        agreed = (
+            {TLS: {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"}} if scope.get("scheme") == "https" else {}
+        )
+        await app({**scope, **agreed}, receive, send)
+
+    return called
+
+
 class _From(httpx2.BaseTransport):
     """Calls from this address, by this scheme."""
 
     def __init__(self, app: ASGIApp, address: str) -> None:
         self.app = app
-        self.inner = httpx2.ASGITransport(app, client=(address, 40000))
+        self.inner = httpx2.ASGITransport(_by_tls(app), client=(address, 40000))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         async def answer() -> httpx2.Response:

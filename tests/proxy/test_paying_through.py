@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.proxy.conftest import ORDER, PASSCODE, Client, World, child
+from tests.proxy.conftest import ORDER, PASSCODE, USER, Client, World, child
 from tests.support.waiting import PATIENCE_SECONDS
 
 # A client that connects however long that takes, and then hears nothing for a second.
@@ -179,10 +180,26 @@ def test_a_phone_that_is_not_enrolled_is_said_and_the_call_goes_on(
     assert client.step_up(transaction_id).json()["code"] == "403.000.52"
 
 
+def tls_of_a_login(context: ssl.SSLContext, server: str, version: str) -> tuple[str, str]:
+    """What the log says of the version by which somebody logged in, of the login and of the step-up call after it."""
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    with httpx2.Client(verify=context, headers={"X-APIKEY": "demo-api-key"}, base_url=server) as http:
+        who = {"username": USER, "passcode": PASSCODE}
+        token = http.post("/v1/oauth2/login", json=who).json()["accessToken"]
+        headers = {"Authorization": f"Bearer {token}"}
+        asked = http.post("/v1/payments/domestic", json=ORDER, headers=headers).json()["transactionId"]
+        http.post("/v1/oauth2/stepup", json=who, headers=headers | {"X-TransactionId": asked})
+        bundle = http.get(f"/_stub/transactions/{asked}/evidence").json()
+    started = [e["fields"]["tls"] for e in bundle["log"] if e["event"] == "session_started"][-1]
+    called = [e["fields"]["tls"] for e in bundle["log"] if e["event"] == "sca_attempt" and e["transaction"] == asked][
+        -1
+    ]
+    assert started["cipher"]
+    return started["version"], called["version"]
+
+
 def test_tls_all_the_way(environment: dict[str, str], tmp_path: Path, client_of: Callable[..., Client]) -> None:
     """The phone trusts the local test CA without being told; the server sees TLS, so RTS-35.1 can pass."""
-    import ssl
-
     options = ("serve", "--port", "0", "--database", "memory", "--dialect", "bank", "--tls")
     with ExitStack() as stack:
         server = stack.enter_context(child(environment, "server_stub", *options, log=tmp_path / "server.log"))
@@ -195,5 +212,7 @@ def test_tls_all_the_way(environment: dict[str, str], tmp_path: Path, client_of:
         assert client.step_up(transaction_id).status_code == 200
         with httpx2.Client(verify=context) as http:
             verdict = http.get(f"{server}/_stub/transactions/{transaction_id}/verdict").json()
+        said = {version: tls_of_a_login(context, server, version) for version in ("TLSv1_2", "TLSv1_3")}
     rules = {rule["id"]: rule["verdict"] for rule in verdict["compliance"]["rules"]}
     assert [verdict for name, verdict in rules.items() if name.startswith("RTS-35.1")] == ["pass"]
+    assert said == {"TLSv1_2": ("TLSv1.2", "TLSv1.2"), "TLSv1_3": ("TLSv1.3", "TLSv1.3")}

@@ -25,6 +25,7 @@ from device_keys.encoding import b64url_decode
 from device_keys.messages import parse_attestation_object
 from server_stub.app import create_app
 from server_stub.database import MEMORY, open_database
+from server_stub.http import TLS
 from server_stub.policy import POLICIES
 from server_stub.server import Server, Settings
 from server_stub.store import Store
@@ -82,7 +83,8 @@ class World:
 
     async def marked(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application, with the calls marked as this world's are."""
-        await self.app({**scope, "scheme": "https" if self.tls else "http"}, receive, send)
+        agreed = {TLS: {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"}} if self.tls else {}
+        await self.app({**scope, "scheme": "https" if self.tls else "http", **agreed}, receive, send)
 
     def _run(self, server: Server) -> None:
         self.server = server

@@ -37,9 +37,7 @@ async def login(server: Server, call: Call) -> Reply:
             )  # fmt: skip
             count_failure(unit, user, of="passcode", session="", transaction="")
             return error("403.000.52")
-        session = open_session(
-            unit, user, channel="api", transport=call.transport, login={"method": "passcode", "at": unit.at}
-        )
+        session = open_session(unit, user, channel="api", tls=call.tls, login={"method": "passcode", "at": unit.at})
         return Reply(200, tokens(unit, session))
 
 
@@ -74,4 +72,4 @@ def _renewed(unit: UnitOfWork, session: Session, call: Call) -> Session:
     if user is None:
         raise refuse("401.000.22")
     end_session(unit, session, "idle")
-    return open_session(unit, user, channel="refresh", transport=call.transport, **session.document)
+    return open_session(unit, user, channel="refresh", tls=call.tls, **session.document)

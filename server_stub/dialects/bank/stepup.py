@@ -88,7 +88,7 @@ def _judge(
     this = Try(
         method=presented.method, problem="403.000.52", secret=_observed(unit, session, presented, right), verified_life=BANK.verified_life,
         header=call.headers.get("x-device-assertion"), transport=call.transport,  # type: ignore[arg-type]
-        given=(presented.passcode, presented.refresh_token),
+        given=(presented.passcode, presented.refresh_token), tls=call.tls,
     )  # fmt: skip
     decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust, config=server.config)
     if not decision.accepted:

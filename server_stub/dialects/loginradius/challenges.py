@@ -104,7 +104,7 @@ def judge(
     transaction = observed.transaction or open_challenge(unit, session, purpose, method, LOGINRADIUS.step_up_life)
     public = codes.of(observed.result)
     this = Try(
-        method=method, problem=str(public), secret=_seen(server, observed), given=given,
+        method=method, problem=str(public), secret=_seen(server, observed), given=given, tls=call.tls,
         device_required=False, transport=call.transport, prior=prior_elements(session), rule=lock_rule(user),  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(unit, transaction, session, this, policy=server.policy, trust=server.trust, config=server.config)

@@ -54,7 +54,7 @@ def end_tokens(unit: UnitOfWork, session: Session, kind: str) -> None:
 def open_login(unit: UnitOfWork, call: Call, user: User, *, password: bool) -> Session:
     """A session that shows the password as its first element (or none, where a back end asks for a token itself)."""
     elements = [{"category": "knowledge", "method": "password", "at": unit.at}] if password else []
-    return open_session(unit, user, channel="api", transport=call.transport, elements=elements)
+    return open_session(unit, user, channel="api", tls=call.tls, elements=elements)
 
 
 def login_answer(unit: UnitOfWork, session: Session, user: User) -> dict[str, Any]:

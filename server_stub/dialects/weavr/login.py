@@ -56,7 +56,7 @@ def _decide(server: Server, unit: UnitOfWork, call: Call, surface: Surface, user
         return REFUSED
     count_single_success(unit, user, "password")
     session = open_session(
-        unit, user, channel=surface.name, transport=call.transport, login={"method": "password", "at": unit.at},
+        unit, user, channel=surface.name, tls=call.tls, login={"method": "password", "at": unit.at},
         programme=user.document["programmeName"],
     )  # fmt: skip
     if user.document.get("passwordExpired"):

@@ -74,7 +74,7 @@ def judge(visit: Visit, transaction: Transaction, code: str) -> str | None:
     before = transaction.state
     this = Try(
         method="OTP_SMS", problem=_ladder(visit.user.failures + 1), device_required=False, prior=prior_elements(visit.session),
-        secret=_observed(visit, result), given=(code,), transport=visit.call.transport, rule=LOCK_RULE,  # type: ignore[arg-type]
+        secret=_observed(visit, result), given=(code,), tls=visit.call.tls, transport=visit.call.transport, rule=LOCK_RULE,  # type: ignore[arg-type]
     )  # fmt: skip
     decision = attempt(
         visit.unit,

@@ -49,7 +49,7 @@ def create_route(surface: Surface) -> Handler:
             note_secret(unit, user, "password", password, by="user")
             unit.put_user(user)
             session = open_session(
-                unit, user, channel=surface.name, transport=call.transport, programme=programme,
+                unit, user, channel=surface.name, tls=call.tls, programme=programme,
                 login={"method": "password", "at": unit.at},
             )  # fmt: skip
             return Reply(200, {"passwordInfo": _info(user), "token": unit.new_token(ACCESS, session.id)})
@@ -111,7 +111,7 @@ def update_route(surface: Surface) -> Handler:
                 if session.ended_at is None:
                     end_session(unit, session, "password changed")
             session = open_session(
-                unit, current, channel=surface.name, transport=call.transport, programme=programme,
+                unit, current, channel=surface.name, tls=call.tls, programme=programme,
                 login={"method": "password", "at": unit.at},
             )  # fmt: skip
             return Reply(200, {"passwordInfo": _info(current), "token": unit.new_token(ACCESS, session.id)})

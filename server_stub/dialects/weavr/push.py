@@ -143,7 +143,7 @@ async def login_via_biometrics(server: Server, call: Call) -> Reply:
 
 def _begin_login(unit: UnitOfWork, call: Call, user: User) -> str:
     session = open_session(
-        unit, user, channel="biometric login", transport=call.transport, programme=user.document["programmeName"]
+        unit, user, channel="biometric login", tls=call.tls, programme=user.document["programmeName"]
     )
     transaction = send_push(
         unit, session, BIOMETRIC, LOGIN, access_payload("login", user.id), kind=Kind.ACCOUNT_ACCESS, trigger="a",
