@@ -40,6 +40,11 @@ def blocked(user: User, now: datetime) -> Blocked:
     return "temporarily" if user.blocked_until is not None and now < user.blocked_until else ""
 
 
+def note_refused(unit: UnitOfWork, user: User, action: str) -> None:
+    """Log that a block refused this action (RTS Art. 4(3)(b)), whether or not its secret was right."""
+    unit.log("action_refused", dialect=user.dialect, user=user.id, action=action, because="blocked")
+
+
 def fail(user: User, now: datetime, *, of: str, rule: BlockingRule = RULE) -> bool:
     """Note one more failure in a row; True if it brings a block. `of`: the kind of secret that was guessed."""
     if user.blocked_until is not None and now >= user.blocked_until:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +18,10 @@ from server_stub.policy import LENIENT, STRICT
 from server_stub.rules.article_6 import LENGTH_CLASSES
 from server_stub.server import Server
 
-from ..server.conftest import USER
+from ..server.conftest import PASSCODE, USER
 from ..support.server import client_of, servers
 from .conftest import stage
-from .histories import Play, paid
+from .histories import Play, five_wrong, paid
 
 DEMO = {
     "bank": USER,
@@ -175,3 +176,36 @@ def test_an_activation_code_is_kept_as_a_digest_and_one_that_an_earlier_version_
 def _entries(server: Server) -> list[LogEntry]:
     with server.store.reading() as unit:
         return unit.log_entries()
+
+
+def test_a_login_that_a_block_refused_is_on_record_whether_or_not_its_passcode_was_right() -> None:
+    with ExitStack() as stack:
+        play = Play(stack)
+        bank, handset = play.bank()
+        assert handset is not None
+        other = bank.start()
+        five_wrong(bank, handset)
+        assert bank.step_up(other).status_code == 403
+        assert ruled(play, other, "RTS-4.3.b-actions") == "undetermined"
+        for passcode in (PASSCODE, "000000"):
+            assert bank.login(passcode).status_code == 403
+        refused = [(e["user"], e["action"], e["because"]) for e in logged(play.made["server"], "action_refused")]
+        assert refused == [(USER, "login", "blocked")] * 2
+        assert bank.step_up(other).status_code == 403
+        assert ruled(play, other, "RTS-4.3.b-actions") == "pass"
+
+
+@pytest.mark.parametrize("dialect", ["weavr", "loginradius"])
+def test_the_other_dialects_note_it_too(dialect: str) -> None:
+    with ExitStack() as stack:
+        play = Play(stack)
+        login = play.weavr()[1].login if dialect == "weavr" else play.site().login
+        server = play.made["server"]
+        with server.store.begin() as unit:
+            user = unit.user(dialect, DEMO[dialect])
+            assert user is not None
+            user.blocked_until = unit.now + timedelta(minutes=30)
+            unit.put_user(user)
+        assert logged(server, "action_refused") == []
+        assert login().status_code >= 400
+        assert [e["action"] for e in logged(server, "action_refused")] == ["login"]

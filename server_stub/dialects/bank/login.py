@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from device_keys.encoding import member
 from server_stub.accounts import end_session, note_activity, open_session
-from server_stub.blocking import blocked, count_failure
+from server_stub.blocking import blocked, count_failure, note_refused
 from server_stub.dialects.bank.constants import BANK, NAME
 from server_stub.dialects.bank.errors import error, refuse
 from server_stub.dialects.bank.gate import check_api_key, tokens
@@ -29,6 +29,7 @@ async def login(server: Server, call: Call) -> Reply:
         if user is None:
             return _nobody(unit, username)
         if blocked(user, unit.now):
+            note_refused(unit, user, "login")
             return error("403.000.54")
         if not right:
             unit.log(

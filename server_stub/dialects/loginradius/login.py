@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from device_keys.clock import rfc3339
 from server_stub.accounts import end_session
-from server_stub.blocking import count_single_success
+from server_stub.blocking import blocked, count_single_success, note_refused
 from server_stub.dialects.loginradius import methods
 from server_stub.dialects.loginradius.challenges import (
     count_wrong_password,
@@ -95,6 +95,8 @@ async def _first_step(server: Server, call: Call, *, mfa: bool) -> Reply:
             return error(966)
         pass_captcha(unit, user, body)
         if (locked := pass_question(unit, user, answered if right else None)) is not None:
+            if blocked(user, unit.now):
+                note_refused(unit, user, "login")
             return locked
         if not right:
             count_wrong_password(unit, user, lock_rule(user))

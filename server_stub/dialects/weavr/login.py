@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from server_stub.accounts import end_session, open_session
-from server_stub.blocking import blocked, count_failure, count_single_success
+from server_stub.blocking import blocked, count_failure, count_single_success, note_refused
 from server_stub.dialects.weavr.constants import LOCK_RULE, MULTI, NAME, Surface
 from server_stub.dialects.weavr.gate import Visit, check_call_ref, programme_of
 from server_stub.dialects.weavr.people import credentials_of, identity_of
@@ -49,6 +49,7 @@ def _decide(server: Server, unit: UnitOfWork, call: Call, surface: Surface, user
     """Locked: 423, at Payment Run 403, right password or not. Five failures in a row lock for 30 minutes (weavr.md 12.3, 12.4)."""
     call_ref = call.headers.get("call-ref", "")
     if blocked(user, unit.now):
+        note_refused(unit, user, "login")
         return LOCKED if surface.multi else REFUSED  # Payment Run declares no 423
     if not right or not user.document["active"]:
         count_failed_login(unit, user)
