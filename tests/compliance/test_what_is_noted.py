@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authenticator.ceremonies import Edits
+from device_keys.orders import read_order
 from server_stub.knowledge import length_class, shortest_class
 from server_stub.log_chain import LogEntry
 from server_stub.policy import LENIENT, STRICT
@@ -209,3 +210,14 @@ def test_the_other_dialects_note_it_too(dialect: str) -> None:
         assert logged(server, "action_refused") == []
         assert login().status_code >= 400
         assert [e["action"] for e in logged(server, "action_refused")] == ["login"]
+
+
+def test_what_the_message_with_a_payments_code_named_is_noted_and_its_code_is_not() -> None:
+    made = stage("Weavr, payment by SMS")
+    (sent,) = [entry for entry in made.log if entry.event == "message_sent"]
+    order = read_order(made.evidence.transaction.payload)
+    assert order is not None
+    assert sent.fields == {
+        "channel": "sms", "amount_minor": order.minor_units, "currency": order.currency, "payee_name": order.payee_name,
+    }  # fmt: skip
+    assert [entry for entry in stage("Weavr, code by SMS").log if entry.event == "message_sent"] == []

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from device_keys.messages import Kind
+from device_keys.orders import read_order
 from server_stub.codes import CodeResult, issue_code, judge_code, read_code
 from server_stub.delivery import send
 from server_stub.dialects.weavr.constants import LOCK_RULE, SMS, WEAVR
@@ -18,7 +19,7 @@ from server_stub.dialects.weavr.gate import Visit
 from server_stub.dialects.weavr.people import new_number, number_of
 from server_stub.evidence import PriorElement, SecretFacts
 from server_stub.records import Session, Transaction
-from server_stub.relying_party import Decision, Try, announce_code, attempt, open_step_up
+from server_stub.relying_party import Decision, Try, announce_code, attempt, open_step_up, order_fields
 from server_stub.store import UnitOfWork
 
 INVALID: Final = "VERIFICATION_CODE_INVALID"
@@ -54,7 +55,18 @@ def send_code(
     unit.put_transaction(transaction)
     announce_code(unit, transaction)
     send(unit, "sms", number_of(visit.user) or "", text(code), code=code)
+    _note_what_it_said(visit, transaction, text(code))
     return transaction
+
+
+def _note_what_it_said(visit: Visit, transaction: Transaction, message: str) -> None:
+    """Log amount and payee of the order where the message names both (RTS Art. 5(1)(a)); the message itself is not kept in the log."""
+    order = read_order(transaction.payload) if transaction.kind is Kind.PAYMENT else None
+    if order is not None and f"{order.currency} {order.amount} to {order.payee_name}" in message:
+        visit.unit.log(
+            "message_sent", dialect=transaction.dialect, user=transaction.user, session=transaction.session, transaction=transaction.id,
+            channel="sms", **{name: order_fields(transaction.payload)[name] for name in ("amount_minor", "currency", "payee_name")},
+        )  # fmt: skip
 
 
 def _retire(unit: UnitOfWork, replaced: Transaction | None) -> list[dict[str, Any]]:
