@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from server_stub.knowledge import note_built_in
 from server_stub.records import Session, User
 from server_stub.store import UnitOfWork
 
@@ -18,6 +19,7 @@ def open_session(
     """A new login of this user; `tls`: how its call came (`Call.tls`)."""
     session = Session(unit.new_id("session"), user.dialect, user.id, unit.now, unit.now, document)
     unit.put_session(session)
+    note_built_in(unit, user)
     unit.log(
         "session_started", dialect=user.dialect, user=user.id, session=session.id, channel=channel,
         tls=tls,

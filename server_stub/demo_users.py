@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from server_stub.knowledge import note_secret
 from server_stub.records import User
 from server_stub.store import UnitOfWork
 
@@ -36,10 +35,8 @@ def users_of(dialect: str) -> Users:
 
 
 def add_demo_users(unit: UnitOfWork, dialects: tuple[str, ...]) -> None:
-    """Put the built-in users in, where they are not there yet. Their secrets are set here, and what they are like is noted as of any."""
+    """Put the built-in users in, where they are not there yet."""
     for dialect in dialects:
         for user in users_of(dialect).demo_users():
             if unit.user(dialect, user.id) is None:
                 unit.put_user(user)
-                for method, secret in user.document["plain"].items():
-                    note_secret(unit, user, method, secret, by="server")

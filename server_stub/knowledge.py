@@ -33,6 +33,18 @@ def note_class(unit: UnitOfWork, user: User, method: str, kind: str, *, by: SetB
     )
 
 
+def note_built_in(unit: UnitOfWork, user: User) -> None:
+    """Note the built-in secrets that this user still has, once, at the first login with them.
+
+    Not when a fresh server puts the user in: a start writes no log, so that a seeded run repeats whenever its clock was set.
+    """
+    for method, secret in (user.document.get("plain") or {}).items():
+        name = f"noted {user.dialect} {user.id} {method}"
+        if unit.setting(name) is None:
+            unit.put_setting(name, "yes")
+            note_secret(unit, user, method, secret, by="server")
+
+
 def shortest_class(secrets: Iterable[str]) -> str:
     """The class of the shortest of several secrets that serve together, as the answers to security questions do."""
     return length_class(min(secrets, key=len, default=""))
