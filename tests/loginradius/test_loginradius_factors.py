@@ -90,6 +90,15 @@ def test_what_a_login_showed_counts_in_its_step_ups(site: Any, name: str, catego
     assert {c for c, _ in elements} == {"knowledge"} | ({category} if category else set())
 
 
+def test_a_fixed_code_of_the_login_is_no_element_of_its_step_ups(make_client: Any) -> None:
+    site = make_client(fixed_otp="123456")
+    assert site.login().status_code == 200
+    verb, path, body = second_steps(site)["otp"]
+    site.keep(site.second(verb, path, body))
+    site.ok(site.put(f"{R}/pin", {"pin": "1234"}))
+    assert {e["category"] for e in site.verdict()["elements"]} == {"knowledge"}
+
+
 def test_a_second_step_token_lives_fifteen_minutes(site: Any) -> None:
     site.mfa_login()
     site.advance(900)

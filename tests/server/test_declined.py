@@ -61,6 +61,7 @@ def test_a_declined_attempt_tells_nothing_of_its_secret(bank: Bank, handset: Han
     evidence = bank.stub("GET", f"/transactions/{transaction}/evidence")["evidence"]
     assert evidence["secret"] == {
         "kind": "passcode", "result": "", "channel": None, "usernameMatches": None, "refreshTokenMatches": None,
+        "fixedCode": None, "seeded": None,
     }  # fmt: skip
 
 

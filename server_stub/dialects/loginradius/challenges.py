@@ -142,14 +142,22 @@ def _user_of(unit: UnitOfWork, session: Session) -> User:
 def prior_elements(session: Session) -> tuple[PriorElement, ...]:
     """The elements that this session's login showed: they may be reused with another one (EBA Q&A 2018_4141)."""
     return tuple(
-        PriorElement(category=item["category"], method=item["method"], at=parse_instant(item["at"]))
+        PriorElement(
+            category=item["category"],
+            method=item["method"],
+            at=parse_instant(item["at"]),
+            fixed_code=item.get("fixedCode"),
+        )
         for item in session.document.get("elements", ())
     )
 
 
-def note_element(unit: UnitOfWork, session: Session, category: str, method: str) -> None:
-    """This login showed an element."""
-    session.document.setdefault("elements", []).append({"category": category, "method": method, "at": unit.at})
+def note_element(
+    unit: UnitOfWork, session: Session, category: str, method: str, fixed_code: bool | None = None
+) -> None:
+    """This login showed an element; `fixed_code`: of a code, whether it was the server's fixed one."""
+    element = {"category": category, "method": method, "at": unit.at, "fixedCode": fixed_code}
+    session.document.setdefault("elements", []).append(element)
     unit.put_session(session)
 
 

@@ -133,10 +133,17 @@ ELEMENTS: Final = {
 }
 
 
-def _finish(unit: UnitOfWork, session: Session, user: User, category: str | None, method: str) -> Reply:
+def _finish(
+    unit: UnitOfWork,
+    session: Session,
+    user: User,
+    category: str | None,
+    method: str,
+    fixed_code: bool | None = None,
+) -> Reply:
     end_tokens(unit, session, MFA_LOGIN)
     if category is not None:
-        note_element(unit, session, category, ELEMENTS[method])
+        note_element(unit, session, category, ELEMENTS[method], fixed_code)
     return Reply(200, login_answer(unit, session, user))
 
 
@@ -146,7 +153,9 @@ def second_step(method: Method) -> Handler:
     def grant(unit: UnitOfWork, session: Session, user: User, transaction: Transaction, _: Body) -> Reply:
         transaction.state = "CONSUMED"
         unit.put_transaction(transaction)
-        return _finish(unit, session, user, method.category, method.name)
+        judged = unit.verdict(transaction.id)
+        secret = judged.evidence.secret if judged is not None else None
+        return _finish(unit, session, user, method.category, method.name, secret.fixed_code if secret else None)
 
     async def handler(server: Server, call: Call) -> Reply:
         return await answer(server, call, method, "login", mfa_caller, grant)
