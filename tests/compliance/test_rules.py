@@ -252,7 +252,8 @@ CASES: list[Case] = [
     # -- Art. 5
     ("RTS-5.1.a", ANDROID, "as recorded", as_recorded, "pass"),
     ("RTS-5.1.a", ANDROID, "the acknowledgement is not on record", drop("display_ack"), "undetermined"),
-    ("RTS-5.1.a", SMS_PAYMENT, "what the SMS said is not on record", as_recorded, "undetermined"),
+    ("RTS-5.1.a", SMS_PAYMENT, "as recorded", as_recorded, "pass"),
+    ("RTS-5.1.a", SMS_PAYMENT, "what the SMS said is not on record", drop("message_sent"), "undetermined"),
     ("RTS-5.1.a", SMS_PAYMENT, "the SMS named amount and payee",
      write("message_sent", amount_minor=1050, currency="GBP", payee_name="ACME Ltd"), "pass"),
     ("RTS-5.1.a", SMS_PAYMENT, "the SMS named another amount",

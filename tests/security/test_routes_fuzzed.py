@@ -59,7 +59,7 @@ def bearer(server: Server) -> str:
         user = unit.user("bank", USER)
         assert user is not None
         session = open_session(
-            unit, user, channel="api", transport="http-loopback", login={"method": "passcode", "at": unit.at}
+            unit, user, channel="api", tls=None, transport="http-loopback", login={"method": "passcode", "at": unit.at}
         )
         return unit.new_token("access", session.id)
 

@@ -127,16 +127,37 @@ class Driver:
 
     async def click(self, text: str) -> None:
         """The mouse on the middle of the first place of the screen where this stands."""
-        await self.until(lambda: text in self.text(), f"something to click: {text!r}")
-        lines = self.text().splitlines()
-        row = next(number for number, line in enumerate(lines) if text in line)
-        column = cell_len(lines[row][: lines[row].index(text)]) + cell_len(text) // 2
+        column, row = await self._at_rest(text)
         # Without a pause, as Pilot.click has them: what the server says meanwhile must not move the text from under the mouse.
         where = _get_mouse_message_arguments(self.app.screen, (column, row), button=1)
         self.app.mouse_position = Offset(column, row)
         for event in (events.MouseDown(**where), events.MouseUp(**where), events.Click(**where, chain=1)):
             self.app.screen._forward_event(event)
         await self.pilot.pause()
+
+    async def _at_rest(self, text: str) -> tuple[int, int]:
+        """Column and row of the middle of this text, once it stands still: what was just written moves with the next layout."""
+        places: list[tuple[int, int] | None] = []
+
+        def rests() -> bool:
+            places.append(self._place(text))
+            return places[-1] is not None and places[-1] == places[-2:][0] and len(places) > 1 and not self._moving()
+
+        await self.until(rests, f"something to click: {text!r}")
+        place = places[-1]
+        assert place is not None
+        return place
+
+    def _place(self, text: str) -> tuple[int, int] | None:
+        for row, line in enumerate(self.text().splitlines()):
+            if text in line:
+                return cell_len(line[: line.index(text)]) + cell_len(text) // 2, row
+        return None
+
+    def _moving(self) -> bool:
+        """Whether something of the screen still waits to be laid out."""
+        screen = self.app.screen
+        return screen._layout_required or any(widget._layout_required for widget in screen.walk_children())
 
     async def scroll(self, text: str) -> None:
         """The mouse's wheel, one notch down, over this."""

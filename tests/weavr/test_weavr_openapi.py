@@ -58,6 +58,7 @@ def logins(weavr_server: Server) -> Iterator[dict[str, str]]:
                 unit,
                 user,
                 channel="test",
+                tls=None,
                 transport="http-loopback",
                 programme="demo",
                 login={"method": "password", "at": unit.at},
