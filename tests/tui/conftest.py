@@ -141,7 +141,7 @@ class Driver:
 
         def rests() -> bool:
             places.append(self._place(text))
-            return places[-1] is not None and places[-1] == places[-2:][0] and len(places) > 1 and not self._moving()
+            return places[-1] is not None and places[-1] == places[-2:][0] and len(places) > 1 and not self.moving()
 
         await self.until(rests, f"something to click: {text!r}")
         place = places[-1]
@@ -154,7 +154,7 @@ class Driver:
                 return cell_len(line[: line.index(text)]) + cell_len(text) // 2, row
         return None
 
-    def _moving(self) -> bool:
+    def moving(self) -> bool:
         """Whether something of the screen still waits to be laid out."""
         screen = self.app.screen
         return screen._layout_required or any(widget._layout_required for widget in screen.walk_children())

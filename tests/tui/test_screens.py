@@ -43,8 +43,13 @@ async def _settled(screen: Driver) -> None:
         return not [w for w in screen.app.workers if not w.is_finished and w.group not in calm and "pad" not in w.group]
 
     await screen.until(lambda: at_rest() or (screen.app.stage.top is not None and screen.app.stage.top.answer), "rest")
-    for _ in range(3):
-        await screen.pilot.pause(0.05)
+    seen: list[str] = []
+
+    def still() -> bool:
+        seen.append(screen.text())
+        return len(seen) > 4 and len(set(seen[-5:])) == 1 and not screen.moving()
+
+    await screen.until(still, "a picture that stands still")
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x40"])
@@ -105,6 +110,8 @@ def test_the_first_run_the_sheet_and_the_verdict_look_as_they_did(
         if size == SMALL:
             await screen.press("f2")
         await screen.sees("✓ accepted (attempt 1)")
+        if size == LARGE:
+            await screen.sees("paymentId 76add0da")  # the client's last call has come onto the wire
         await _settled(screen)
         snapshot(screen.app, f"paid-{wide}")
 
