@@ -63,7 +63,7 @@ def test_each_screen_is_two_keys_from_home_has_help_and_at_most_six_hints(
         await _settled(screen)
         screen.app.say("")
         if size == LARGE:
-            await screen.sees("On the wire")
+            await screen.sees("POST /bank/v1/oauth2/login")  # the pane has read the wire
         for name, (keys, view) in REACHED.items():
             assert len(keys) <= 2
             for key in keys:
